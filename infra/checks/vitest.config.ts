@@ -1,0 +1,93 @@
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
+import { LastLineReporter } from './src/last-line.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const ownFile = (name: string) => fileURLToPath(new URL(`src/${name}`, import.meta.url))
+
+/** The suites with servers; their suffix keeps them out of the unit project wherever they lie. */
+const serverSuites = '**/*.{int,deadlock,chaos,soak}.test.ts'
+const never = ['**/node_modules/**', '**/dist/**']
+
+// Conditions replace vite's defaults, so these have to be named again beside ours.
+const conditions = ['@strata/source', 'node', 'module', 'import', 'default']
+
+interface Suite {
+  name: string
+  include: string[]
+  exclude?: string[]
+  /** From 1: vitest runs group 0 last and drops negative groups without a word. */
+  order: number
+  testTimeoutMs: number
+  servers: boolean
+  maxWorkers: number
+}
+
+function project(suite: Suite): TestProjectInlineConfiguration {
+  return {
+    root,
+    resolve: { conditions },
+    ssr: { resolve: { conditions, externalConditions: conditions } },
+    test: {
+      name: suite.name,
+      root,
+      include: suite.include,
+      exclude: [...never, ...(suite.exclude ?? [])],
+      sequence: { groupOrder: suite.order },
+      pool: suite.servers ? 'forks' : 'threads',
+      isolate: suite.servers,
+      maxWorkers: suite.maxWorkers,
+      testTimeout: suite.testTimeoutMs,
+      hookTimeout: suite.testTimeoutMs,
+      // Shipped code is resolved from source in the processes that tests start, too.
+      execArgv: ['--conditions=@strata/source'],
+      globalSetup: suite.servers ? [ownFile('servers.setup.ts')] : [],
+    },
+  }
+}
+
+// Suites with servers measure waits: more of them at once than cores would test the machine instead.
+const workers = Math.min(4, availableParallelism())
+
+const projects = [
+  project({
+    name: 'unit',
+    include: ['{packages,apps,infra}/**/src/**/*.test.ts'],
+    exclude: [serverSuites],
+    order: 1,
+    testTimeoutMs: 10_000,
+    servers: false,
+    maxWorkers: workers,
+  }),
+  project({
+    name: 'integration',
+    include: ['{packages,apps,infra}/*/test/**/*.int.test.ts'],
+    order: 2,
+    testTimeoutMs: 60_000,
+    servers: true,
+    maxWorkers: workers,
+  }),
+  ...['deadlock', 'chaos', 'soak'].map((name, index) =>
+    project({
+      name,
+      include: [`packages/system-tests/**/*.${name}.test.ts`],
+      order: 3 + index,
+      testTimeoutMs: name === 'deadlock' ? 120_000 : 3_600_000,
+      servers: true,
+      maxWorkers: 1,
+    }),
+  ),
+]
+
+export default defineConfig({
+  root,
+  test: {
+    root,
+    projects,
+    reporters: ['default', new LastLineReporter()],
+    teardownTimeout: 20_000,
+    // A forgotten `.only` would turn a red suite green.
+    allowOnly: false,
+  },
+})
