@@ -1,1 +1,30 @@
-export {}
+export type { Chain, ChainLink } from './chain.ts'
+export type {
+  Activity,
+  BeginOptions,
+  Datasource,
+  DatasourcePool,
+  DatasourceTransaction,
+  ErrorClass,
+  OpenPoolOptions,
+  PoolLimits,
+  StatementBinding,
+  StatementScope,
+  StatementTarget,
+} from './datasource.ts'
+export {
+  type Current,
+  type CurrentTransaction,
+  createDbContext,
+  type DbContext,
+  type RunOptions,
+  type SwitchOptions,
+} from './db-context.ts'
+export { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
+export { type ErrorSpec, errorFactory, hasCode, type Outcome, StrataError, type StrataErrorOptions } from './error.ts'
+export type { ContextOptions, Isolation } from './options.ts'
+export { type Permit, Permits } from './permits.ts'
+export type { PoolState } from './pool.ts'
+export type { IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './propagator.ts'
+export { type DbContextErrorCode, dbContextError, dbContextErrors } from './registry.ts'
+export type { BeginTransactionOptions, Propagation } from './transactions.ts'

@@ -1,0 +1,66 @@
+import { at } from './deadline.ts'
+import { hasCode } from './error.ts'
+import { dbContextError } from './registry.ts'
+import type { Transaction } from './transaction.ts'
+
+/**
+ * Runs a body in a transaction once and ends it: the value means committed. The connection is given back before this
+ * settles, whichever way it went.
+ */
+export async function attempt<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+  try {
+    const value = await cutAtDeadline(transaction, body)
+    await transaction.close()
+    if (transaction.failure) throw rollbackOnly(transaction)
+    await commit(transaction)
+    return value
+  } catch (error) {
+    if (transaction.isOpen) await rollBack(transaction, error)
+    throw error
+  } finally {
+    await transaction.handle.end()
+  }
+}
+
+async function commit(transaction: Transaction): Promise<void> {
+  try {
+    await transaction.handle.commit()
+    transaction.state = 'committed'
+  } catch (error) {
+    transaction.state = hasCode(error, 'COMMIT_UNKNOWN') ? 'unknown' : 'rolled-back'
+    throw error
+  }
+}
+
+async function rollBack(transaction: Transaction, cause: unknown): Promise<void> {
+  await transaction.close({ cause })
+  await transaction.handle.abort()
+  transaction.state = 'rolled-back'
+}
+
+/** A body that does not end in time is left behind; whatever it still tries in this transaction is refused. */
+async function cutAtDeadline<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+  const cut = Promise.withResolvers<never>()
+  const disarm = at(transaction.deadline, () =>
+    cut.reject(
+      dbContextError(
+        'TRANSACTION_TIMEOUT',
+        `Transaction ${transaction.name ?? transaction.id} was not ready to commit within its deadlineMs: rolled back`,
+        { details: { transaction: transaction.id, level: transaction.level } },
+      ),
+    ),
+  )
+  try {
+    return await Promise.race([body(), cut.promise])
+  } finally {
+    disarm()
+  }
+}
+
+function rollbackOnly(transaction: Transaction) {
+  return dbContextError(
+    'ROLLBACK_ONLY',
+    `Transaction ${transaction.name ?? transaction.id} cannot be committed: a part of it failed and the error was caught`,
+    { details: { transaction: transaction.id }, cause: transaction.failure?.cause },
+  )
+}

@@ -1,0 +1,16 @@
+/** One piece of work in a chain of waits. */
+export interface ChainLink {
+  readonly kind: 'run' | 'job'
+  /** Names the work for a person: a route, a job. */
+  readonly name: string
+  /** Unique over all processes. */
+  readonly id: string
+  readonly level: number
+}
+
+/** The work that awaits this work, outermost first, and this work last. */
+export type Chain = readonly [ChainLink, ...ChainLink[]]
+
+export function printChain(chain: Chain): string {
+  return chain.map(link => `${link.kind} ${link.name} (level ${link.level})`).join(' -> ')
+}

@@ -1,0 +1,123 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomUUID } from 'node:crypto'
+import type { Chain } from './chain.ts'
+import { type Deadline, deadlineIn } from './deadline.ts'
+import { Ledger } from './ledger.ts'
+import { checkDeeper, checkLevel } from './level.ts'
+import { type CheckedOptions, type ContextOptions, readOptions } from './options.ts'
+import { Pools } from './pool.ts'
+import {
+  createPropagator,
+  currentChain,
+  type IncomingJob,
+  jobChain,
+  jobDeadline,
+  type Propagator,
+} from './propagator.ts'
+import { type Hold, laneRank } from './rank.ts'
+import { dbContextError } from './registry.ts'
+import { innerScope, rootScope, type Scope } from './scope.ts'
+import { Startup } from './startup.ts'
+import { Statements } from './statement.ts'
+import { Transactions } from './transactions.ts'
+import { Unit } from './unit.ts'
+import { Units } from './units.ts'
+
+/** The parts of one context, wired; {@link createDbContext} is the face on it. */
+export class Context {
+  readonly options: CheckedOptions
+  readonly pools: Pools
+  readonly ledger = new Ledger()
+  readonly units = new Units()
+  readonly startup: Startup
+  readonly statements: Statements
+  readonly transactions: Transactions
+  readonly propagator: Propagator
+  readonly #scopes = new AsyncLocalStorage<Scope>()
+
+  constructor(given: ContextOptions) {
+    this.options = readOptions(given)
+    const { datasources, lockWaitMs, report } = this.options
+    this.pools = new Pools(datasources, this.options)
+    this.startup = new Startup(this.pools)
+    const shared = { pools: this.pools, ledger: this.ledger, lockWaitMs }
+    this.statements = new Statements({ ...shared, require: () => this.require(), start: () => this.startup.start() })
+    this.transactions = new Transactions({
+      ...shared,
+      statements: this.statements,
+      enter: (scope, body) => this.#scopes.run(scope, body),
+      report,
+    })
+    this.propagator = createPropagator({
+      ...this.options,
+      require: () => this.require(),
+      find: () => this.#scopes.getStore(),
+      runUnit: (job, body) => this.runJob(job, body),
+    })
+    for (const datasource of datasources) datasource.attach(this.statements.scopeOf(datasource))
+  }
+
+  /** @throws CONTEXT_MISSING, CONTEXT_ENDED */
+  require(): Scope {
+    const scope = this.#scopes.getStore()
+    if (!scope) {
+      throw dbContextError('CONTEXT_MISSING', 'No unit of work around this call: wrap it in db.run(fn)')
+    }
+    if (scope.unit.ended) {
+      throw dbContextError(
+        'CONTEXT_ENDED',
+        `Unit of work ${scope.unit.id} has ended: await all of it, or wrap what goes on in a db.run(fn) of its own`,
+        { details: { chain: scope.unit.chain } },
+      )
+    }
+    return scope
+  }
+
+  runRoot<T>(body: () => Promise<T>, options: { name: string; deadlineMs?: number; signal?: AbortSignal }): Promise<T> {
+    const chain: Chain = [{ kind: 'run', name: options.name, id: randomUUID(), level: 0 }]
+    const deadline = deadlineIn(options.deadlineMs)
+    return this.#enter(this.#unit({ chain, deadline, signal: options.signal, slot: undefined }), { level: 0, body })
+  }
+
+  runJob<T>(job: IncomingJob, body: () => Promise<T>): Promise<T> {
+    const slot: Hold = {
+      rank: laneRank(this.options.isolated ? job.lane.level : 0),
+      unit: job.id,
+      what: `a worker slot of ${job.lane.queue} at level ${job.lane.level}`,
+    }
+    const unit = this.#unit({ chain: jobChain(job), deadline: jobDeadline(job), signal: job.signal, slot })
+    return this.#enter(unit, { level: job.level, body })
+  }
+
+  /** @throws DATASOURCE_UNKNOWN, LEVEL_INVALID, LEVEL_LIMIT, LEVEL_ORDER */
+  switch<T>(body: () => Promise<T>, to: { level?: number; datasource?: string }): Promise<T> {
+    const scope = this.require()
+    const chain = currentChain(scope)
+    const level = checkLevel(to.level ?? scope.level, this.options.levelsMax, chain)
+    checkDeeper(level, scope.level, { same: true, chain })
+    const datasource = to.datasource === undefined ? scope.datasource : this.known(to.datasource)
+    return this.#scopes.run(innerScope(scope, { level, datasource }), body)
+  }
+
+  /** The datasource that a transaction begun now is of. @throws DATASOURCE_UNKNOWN */
+  known(name: string | undefined): string {
+    if (name === undefined) return this.options.datasources[0].name
+    if (this.options.datasources.some(datasource => datasource.name === name)) return name
+    const expected = this.options.datasources.map(datasource => datasource.name)
+    throw dbContextError('DATASOURCE_UNKNOWN', `Datasource is ${name}, expected one of ${expected.join(', ')}`, {
+      details: { got: name, expected },
+    })
+  }
+
+  #unit(options: { chain: Chain; deadline: Deadline; signal: AbortSignal | undefined; slot: Hold | undefined }): Unit {
+    const around = this.#scopes.getStore()
+    return new Unit({ ...options, enclosing: around?.unit.ended ? undefined : around })
+  }
+
+  #enter<T>(unit: Unit, at: { level: number; body: () => Promise<T> }): Promise<T> {
+    return this.units.run(unit, async () => {
+      await this.startup.start()
+      return await this.#scopes.run(rootScope(unit, at.level), at.body)
+    })
+  }
+}

@@ -1,0 +1,139 @@
+import type { Deadline } from './deadline.ts'
+
+/**
+ * The port between levels and a database. An adapter opens the connections of one level and runs transactions on them;
+ * who may use them, and when, is decided on this side. The suite in `@strata/db-context/conformance` says what an adapter
+ * has to satisfy.
+ */
+export interface Datasource<
+  Pool extends DatasourcePool = DatasourcePool,
+  Tx extends DatasourceTransaction = DatasourceTransaction,
+> {
+  /** Unique in a context. */
+  readonly name: string
+  /** Datasources with the same key are one store: they share one pool a level, so neither can starve behind the other. */
+  readonly key: string
+  readonly pool: PoolLimits
+  /** Opens the connections of one level. Returns at once; connecting goes on in `ready`. Called once a level and key. */
+  openPool(options: OpenPoolOptions): Pool
+  /** Hands the datasource the context that it belongs to; called once, by `createDbContext`. */
+  attach(scope: StatementScope<Pool, Tx>): void
+  /**
+   * Checks, once all pools are ready, that the server can hold `connections` more of this process beside those of every
+   * other one, and keeps them registered until the returned function is called. Rejects with a typed error.
+   */
+  admit?(claim: { readonly connections: number; readonly service: Pool }): Promise<() => Promise<void>>
+}
+
+export interface PoolLimits {
+  /** Connections a level: the number of permits. */
+  readonly max: number
+  /** The longest wait for a permit, in milliseconds. */
+  readonly timeoutMs: number
+  /** Connections of the service pool. */
+  readonly serviceMax: number
+}
+
+export interface OpenPoolOptions {
+  readonly level: number | 'service'
+  readonly max: number
+  readonly timeoutMs: number
+  /** True when permits are off: then the adapter's own wait queue is what a caller waits in, and must be bounded. */
+  readonly unpermitted: boolean
+}
+
+/** The connections of one level of one store. */
+export interface DatasourcePool<Tx extends DatasourceTransaction = DatasourceTransaction> {
+  /** Resolves when one connection stands; rejects with a typed error when the server cannot be used. */
+  ready(): Promise<void>
+  /** Begins a transaction that keeps its connection to itself. Sends nothing yet. */
+  begin(options: BeginOptions): Tx
+  /** What the driver itself has checked out and keeps waiting: under permits nobody waits here. */
+  usage(): { readonly inUse: number; readonly waiting: number }
+  /** Reads an error of a statement, a commit or an abort. */
+  classify(error: unknown): ErrorClass
+  close(): Promise<void>
+}
+
+export interface BeginOptions {
+  readonly id: string
+  readonly deadline: Deadline
+}
+
+export interface DatasourceTransaction {
+  /** Rejects with a plain error when nothing was applied, with `COMMIT_UNKNOWN` when that cannot be told. */
+  commit(): Promise<void>
+  /** Never rejects for a transaction that the server no longer has. */
+  abort(): Promise<void>
+  /** Gives back the connection and all that is bound to it. Called exactly once, after `commit` or `abort`. */
+  end(): Promise<void>
+}
+
+export interface ErrorClass {
+  /** The whole transaction may be run again: the server applied nothing of it. */
+  readonly transient: boolean
+  /** A transient error that comes from another holder of a document, not from the network or an election. */
+  readonly conflict: boolean
+  /** The server has given up the transaction in which this error came up. */
+  readonly endsTransaction: boolean
+}
+
+/** Where a statement is to run; made for one statement. */
+export interface StatementTarget<Pool, Tx> {
+  readonly pool: Pool
+  readonly level: number
+  /** The transaction to run in; without one the statement stands alone and holds a permit. */
+  readonly transaction: Tx | undefined
+  readonly deadline: Deadline
+  readonly signal: AbortSignal
+  readonly activity: Activity
+}
+
+/** What one statement is doing at this moment, for the ledger. */
+export interface Activity {
+  /**
+   * `queued` waits for a permit, `connecting` for one of the driver's own connections, `running` for the server;
+   * `holding` is a transaction that has its connection.
+   */
+  phase: 'queued' | 'connecting' | 'running' | 'holding'
+  readonly root: string
+  readonly unit: string
+  readonly level: number
+  readonly datasource: string
+  readonly what: string
+  readonly since: number
+}
+
+/** What a datasource sees of its context. */
+export interface StatementScope<Pool, Tx> {
+  /** Binds to the current level and transaction. @throws CONTEXT_MISSING, CONTEXT_ENDED, OTHER_DATASOURCE, TRANSACTION_ENDED */
+  bind(): StatementBinding<Pool, Tx>
+  /**
+   * Runs a statement on the service pool, with or without a unit of work around it. It ranks last: it may be waited for
+   * from anywhere, and waits for nothing itself.
+   */
+  service<T>(what: string, run: (target: StatementTarget<Pool, Tx>) => Promise<T>): Promise<T>
+  /** The pool of the service connections, for what outlives a statement (change streams). */
+  readonly servicePool: Pool
+  /** The longest wait for documents that other work holds, in milliseconds. */
+  readonly lockWaitMs: number
+  /** False under `isolation: 'none'`: no permits, no slices. */
+  readonly isolated: boolean
+}
+
+/** The level and transaction that one operation was called at; a cursor keeps it from its creation to its close. */
+export interface StatementBinding<Pool, Tx> {
+  readonly pool: Pool
+  readonly level: number
+  readonly transaction: Tx | undefined
+  /**
+   * Runs one statement: in the transaction, after the statements before it have settled, or with a permit of the pool.
+   *
+   * @throws POOL_TIMEOUT, HOLD_AND_WAIT, LEVEL_ORDER, TRANSACTION_ENDED, CONTEXT_ENDED (outcome `not-applied`)
+   */
+  statement<T>(what: string, run: (target: StatementTarget<Pool, Tx>) => Promise<T>): Promise<T>
+  /** Takes a permit and keeps it for the scope, as an open cursor does whose connection is pinned. */
+  hold(what: string): Promise<{ release(): void }>
+  /** Calls `close` before the transaction, or else the unit of work, ends. Call the result to forget it. */
+  onEnd(close: () => Promise<void>): () => void
+}

@@ -1,0 +1,162 @@
+import type { Chain } from './chain.ts'
+import { Context } from './context.ts'
+import type { Activity } from './datasource.ts'
+import type { ContextOptions, Isolation } from './options.ts'
+import type { PoolState } from './pool.ts'
+import { currentChain, type Propagator } from './propagator.ts'
+import { dbContextError } from './registry.ts'
+import { innermostTransaction } from './scope.ts'
+import type { BeginTransactionOptions } from './transactions.ts'
+
+export interface RunOptions {
+  /** Gives the unit of work up: it rejects with `ABORTED`, and its statements are refused from then on. */
+  readonly signal?: AbortSignal
+  /** Milliseconds until it is given up with `DEADLINE_EXCEEDED`; none by default. */
+  readonly deadlineMs?: number
+  /** Names it in chains and errors; default `run`. */
+  readonly name?: string
+}
+
+export interface SwitchOptions {
+  /** The current level (the default), which keeps the transaction, or a deeper one, which is outside it. */
+  readonly level?: number
+  /** The datasource of statements and transactions inside; those of others stay what they are. */
+  readonly datasource?: string
+}
+
+/** Where the calling code stands. */
+export interface Current {
+  /** 0 in a request, n in work that is awaited n deep. */
+  readonly level: number
+  readonly transaction: CurrentTransaction | undefined
+  /** The work that awaits this work, outermost first, and this work last. */
+  readonly chain: Chain
+  /** Aborted when the unit of work is given up. */
+  readonly signal: AbortSignal
+}
+
+export interface CurrentTransaction {
+  readonly id: string
+  readonly datasource: string
+  /** Aborted when the transaction ends without a commit. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Levels, transactions and bounded waits over a set of datasources.
+ *
+ * Guaranteed: whoever holds a connection of level n waits only for deeper ones, so pools cannot deadlock, whatever their
+ * size; every wait ends, with a typed error at the latest at its bound. Not guaranteed: order between documents (a
+ * transaction that waits for work which writes what it has written itself), and anything under `isolation: 'none'`.
+ */
+export interface DbContext extends AsyncDisposable {
+  readonly isolation: Isolation
+  readonly levelsMax: number
+  /** @throws CONTEXT_MISSING outside a unit of work, CONTEXT_ENDED after its end (both `not-applied`) */
+  readonly current: Current
+  /**
+   * Opens every pool, one connection each, and checks them against the servers' limits. Optional: the first unit of work
+   * does it. @throws what the datasource finds: an unreachable server, CONNECTION_BUDGET
+   */
+  start(): Promise<void>
+  /**
+   * Runs `fn` as a unit of work: a fresh context at level 0, whatever surrounds it. What a live unit around it holds still
+   * counts: waiting behind it is `HOLD_AND_WAIT`. @throws STOPPED, ABORTED, DEADLINE_EXCEEDED
+   */
+  run<T>(fn: () => Promise<T>, options?: RunOptions): Promise<T>
+  /** Runs `fn` at the current level or a deeper one. @throws LEVEL_INVALID, LEVEL_LIMIT, LEVEL_ORDER, DATASOURCE_UNKNOWN */
+  switchDb<T>(fn: () => Promise<T>, options?: SwitchOptions): Promise<T>
+  /** Runs `fn` one level deeper: outside the current transaction, on connections of its own. @throws LEVEL_LIMIT */
+  switchDbIsolate<T>(fn: () => Promise<T>): Promise<T>
+  readonly transaction: {
+    /**
+     * Runs `fn` in a transaction and commits it; an error of `fn` rolls back and is rethrown. When this resolves the commit is
+     * applied (majority), the connection is given back and the `afterCommit` hooks have run. A transient failure runs `fn`
+     * again, unless it has caused effects outside (`RETRY_UNSAFE`). Inside an open transaction of the same datasource and
+     * level it joins that one.
+     *
+     * @throws POOL_TIMEOUT, TRANSACTION_TIMEOUT, LOCK_TIMEOUT, RETRIES_EXHAUSTED, RETRY_UNSAFE, ROLLBACK_ONLY,
+     * PROPAGATION_UNSUPPORTED (all `not-applied`), COMMIT_UNKNOWN (`unknown`)
+     */
+    begin<T>(fn: () => Promise<T>, options?: BeginTransactionOptions): Promise<T>
+    /** Runs after the commit, with the connection given back; a failure is reported and changes nothing. @throws TRANSACTION_MISSING */
+    afterCommit(fn: () => unknown): void
+    /** Runs after the last attempt was rolled back. @throws TRANSACTION_MISSING */
+    afterRollback(fn: () => unknown): void
+  }
+  /** The pools of this process as they stand. */
+  pools(): PoolState[]
+  /** The statements and transactions under way in this process. */
+  activities(): Activity[]
+  /** For the queue: carries the context between processes. */
+  readonly propagator: Propagator
+  /**
+   * Takes no new units, waits for those that run, aborts what is left after `deadlineMs` (default 10,000) and closes the
+   * pools. Idempotent; allowed before `start`.
+   */
+  stop(options?: { readonly deadlineMs?: number }): Promise<void>
+}
+
+const stopDeadlineMsDefault = 10_000
+
+/** Makes a context over datasources; nothing is opened before `start` or the first unit of work. @throws CONFIG */
+export function createDbContext(options: ContextOptions): DbContext {
+  const context = new Context(options)
+  let stopping: Promise<void> | undefined
+  const close = async (deadlineMs: number) => {
+    await context.units.stop(deadlineMs)
+    await context.startup.stop()
+  }
+  const db: DbContext = {
+    isolation: context.options.isolated ? 'levels' : 'none',
+    levelsMax: context.options.levelsMax,
+    get current() {
+      return readCurrent(context)
+    },
+    start: () => context.startup.start(),
+    run: (fn, { name = 'run', ...rest } = {}) => context.runRoot(fn, { name, ...rest }),
+    switchDb: async (fn, to = {}) => await context.switch(fn, to),
+    switchDbIsolate: async fn => await context.switch(fn, { level: context.require().level + 1 }),
+    transaction: {
+      begin: async (body, work = {}) => {
+        const scope = context.require()
+        const datasource = context.known(work.datasource ?? scope.datasource)
+        return await context.transactions.begin(scope, datasource, { ...work, body })
+      },
+      afterCommit: fn => void openTransaction(context).afterCommit.push(fn),
+      afterRollback: fn => void openTransaction(context).afterRollback.push(fn),
+    },
+    pools: () => context.pools.state(),
+    activities: () => context.ledger.snapshot(),
+    propagator: context.propagator,
+    stop: ({ deadlineMs = stopDeadlineMsDefault } = {}) => {
+      stopping ??= close(deadlineMs)
+      return stopping
+    },
+    [Symbol.asyncDispose]: () => db.stop(),
+  }
+  return db
+}
+
+function readCurrent(context: Context): Current {
+  const scope = context.require()
+  const transaction = innermostTransaction(scope)
+  return {
+    level: scope.level,
+    chain: currentChain(scope),
+    signal: scope.unit.signal,
+    transaction: transaction?.isOpen
+      ? { id: transaction.id, datasource: transaction.datasource, signal: transaction.signal }
+      : undefined,
+  }
+}
+
+/** @throws TRANSACTION_MISSING */
+function openTransaction(context: Context) {
+  const transaction = innermostTransaction(context.require())
+  if (transaction?.isOpen) return transaction
+  throw dbContextError(
+    'TRANSACTION_MISSING',
+    'No open transaction at this level: hooks belong inside transaction.begin',
+  )
+}

@@ -1,0 +1,73 @@
+import type { Datasource } from './datasource.ts'
+import { levelsMaxDefault, levelsMaxLimit } from './level.ts'
+import { dbContextError } from './registry.ts'
+
+export interface ContextOptions {
+  /** In the order in which one level takes them. At least one; names are unique. */
+  readonly datasources: readonly Datasource[]
+  /** `max` is the deepest level: a whole number from 1 to 64, default 4. It bounds calls and isolates together. */
+  readonly levels?: { readonly max?: number }
+  /**
+   * `levels` (default): a pool and permits a level. `none`: **unsafe**, every level on one pool without permits, the
+   * ordinary set-up, kept to show the deadlock with the very same code.
+   */
+  readonly isolation?: Isolation
+  /** The longest wait for documents that other work holds, in milliseconds; default 2,000. */
+  readonly lockWaitMs?: number
+  /** Receives what must not change an outcome: a hook that failed. Default: a process warning. */
+  readonly report?: (error: unknown, what: string) => void
+}
+
+export type Isolation = 'levels' | 'none'
+
+export interface CheckedOptions {
+  readonly datasources: readonly [Datasource, ...Datasource[]]
+  readonly levelsMax: number
+  readonly isolated: boolean
+  readonly lockWaitMs: number
+  readonly report: (error: unknown, what: string) => void
+}
+
+const lockWaitMsDefault = 2000
+
+/** @throws CONFIG */
+export function readOptions(options: ContextOptions): CheckedOptions {
+  const levelsMax = options.levels?.max ?? levelsMaxDefault
+  const isolation = options.isolation ?? 'levels'
+  const lockWaitMs = options.lockWaitMs ?? lockWaitMsDefault
+  const [first, ...others] = options.datasources
+  expect('levels.max', levelsMax, {
+    ok: isWhole(levelsMax, 1, levelsMaxLimit),
+    to: `a whole number from 1 to ${levelsMaxLimit}`,
+  })
+  expect('isolation', isolation, { ok: isolation === 'levels' || isolation === 'none', to: "'levels' or 'none'" })
+  expect('lockWaitMs', lockWaitMs, { ok: lockWaitMs > 0, to: 'a positive number of milliseconds' })
+  if (!first) throw config('datasources', 'empty', 'at least one datasource')
+  const names = options.datasources.map(({ name }) => name)
+  expect('datasources', names.join(', '), { ok: new Set(names).size === names.length, to: 'different names' })
+  return {
+    datasources: [first, ...others],
+    levelsMax,
+    isolated: isolation === 'levels',
+    lockWaitMs,
+    report: options.report ?? warn,
+  }
+}
+
+function isWhole(value: number, min: number, max: number): boolean {
+  return Number.isInteger(value) && value >= min && value <= max
+}
+
+function expect(option: string, got: unknown, { ok, to }: { ok: boolean; to: string }): void {
+  if (!ok) throw config(option, got, to)
+}
+
+function config(option: string, got: unknown, expected: string) {
+  return dbContextError('CONFIG', `Option ${option} is ${String(got)}, expected ${expected}`, {
+    details: { option, got, expected },
+  })
+}
+
+function warn(error: unknown, what: string): void {
+  process.emitWarning(`${what} failed: ${error instanceof Error ? error.message : String(error)}`, 'StrataWarning')
+}

@@ -1,0 +1,151 @@
+import type { Chain, ChainLink } from './chain.ts'
+import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
+import { checkDeeper, checkLevel } from './level.ts'
+import { laneRank } from './rank.ts'
+import { dbContextError } from './registry.ts'
+import { holds, innermostTransaction, openTransactions, type Scope } from './scope.ts'
+import { refuseHeld } from './wait.ts'
+
+/** Where an awaited job is to run, and what it may take: what travels with it. */
+export interface OutgoingCall {
+  readonly level: number
+  /** The caller and those that await it. */
+  readonly chain: Chain
+  /** What the unit of work and its open transactions have left, in milliseconds; `Infinity` without a deadline. */
+  readonly remainingMs: number
+  /** Aborted when the caller is given up. */
+  readonly signal: AbortSignal
+  readonly root: string
+  readonly unit: string
+  /** To be called just before the job is sent: from then on no open transaction around the call is run again. */
+  sent(): void
+}
+
+/** Where a job that nobody awaits is to run, and the transaction whose commit it has to wait for. */
+export interface OutgoingPush {
+  readonly level: number
+  /** Runs the function after the commit of the open transaction, and never if it is rolled back; absent without one. */
+  readonly defer: ((publish: () => Promise<void>) => void) | undefined
+}
+
+/** A job that begins: the context it arrives with. */
+export interface IncomingJob {
+  readonly name: string
+  readonly id: string
+  readonly level: number
+  /** The callers, outermost first; empty for a push. */
+  readonly chain: readonly ChainLink[]
+  readonly deadlineMs?: number
+  readonly signal?: AbortSignal
+  /** The lane whose slot the job holds while it runs. */
+  readonly lane: { readonly queue: string; readonly level: number }
+}
+
+/**
+ * Carries the context from process to process: the queue asks it where a call goes, and enters with it where a job
+ * arrives. Applications use `db.run`, `push` and `pushAsync` instead.
+ */
+export interface Propagator {
+  readonly levelsMax: number
+  /** False under `isolation: 'none'`: every level in one lane. */
+  readonly isolated: boolean
+  /**
+   * Decides on a call that is made now.
+   *
+   * @throws LEVEL_LIMIT, LEVEL_ORDER, LEVEL_INVALID, HOLD_AND_WAIT, CONTEXT_MISSING, CONTEXT_ENDED (`not-applied`)
+   */
+  call(name: string, options?: { readonly level?: number }): OutgoingCall
+  /** Decides on a push: level 1 unless one is given. Works outside a unit of work too. @throws LEVEL_LIMIT, LEVEL_INVALID, LEVEL_ORDER */
+  push(options?: { readonly level?: number }): OutgoingPush
+  /** Runs a job as a unit of work of its own, whatever surrounds it. @throws LEVEL_LIMIT, LEVEL_INVALID */
+  run<T>(job: IncomingJob, body: () => Promise<T>): Promise<T>
+}
+
+export interface PropagatorOptions {
+  readonly levelsMax: number
+  readonly isolated: boolean
+  readonly require: () => Scope
+  readonly find: () => Scope | undefined
+  readonly runUnit: Propagator['run']
+}
+
+export function createPropagator(options: PropagatorOptions): Propagator {
+  const { levelsMax, isolated } = options
+  return {
+    levelsMax,
+    isolated,
+    call(name, { level } = {}) {
+      const scope = options.require()
+      const at = callLevel(scope, level, levelsMax)
+      if (isolated) {
+        const { id: unit, chain } = scope.unit
+        refuseHeld(holds(scope), { rank: laneRank(at), what: `a worker slot of ${name} at level ${at}`, unit, chain })
+      }
+      return {
+        level: at,
+        chain: currentChain(scope),
+        remainingMs: remainingMs(callDeadline(scope)),
+        signal: innermostTransaction(scope)?.signal ?? scope.unit.signal,
+        root: scope.unit.root,
+        unit: scope.unit.id,
+        sent: () => {
+          for (const transaction of openTransactions(scope)) transaction.effects.push(`call of ${name}`)
+        },
+      }
+    },
+    push({ level } = {}) {
+      const scope = options.find()
+      const at = pushLevel(scope, level ?? 1, levelsMax)
+      const transaction = scope && innermostTransaction(scope)
+      if (transaction && !transaction.isOpen) throw transactionEnded(transaction.id)
+      return { level: at, defer: transaction && (publish => transaction.afterCommit.push(publish)) }
+    },
+    run: (job, body) => {
+      checkLevel(job.level, levelsMax, [link(job), ...job.chain])
+      return options.runUnit(job, body)
+    },
+  }
+}
+
+/** The chain with the level that the current scope has reached inside its unit. */
+export function currentChain(scope: Scope): Chain {
+  const { chain } = scope.unit
+  const own = { ...(chain[chain.length - 1] ?? chain[0]), level: scope.level }
+  return [...chain.slice(0, -1), own] as unknown as Chain
+}
+
+const link = ({ name, id, level }: IncomingJob): ChainLink => ({ kind: 'job', name, id, level })
+
+/** The chain of a job that begins: its callers, then itself. */
+export function jobChain(job: IncomingJob): Chain {
+  return [...job.chain, link(job)] as unknown as Chain
+}
+
+function callLevel(scope: Scope, level: number | undefined, levelsMax: number): number {
+  const chain = currentChain(scope)
+  const at = checkLevel(level ?? scope.level + 1, levelsMax, chain)
+  checkDeeper(at, scope.level, { same: false, chain })
+  return at
+}
+
+function pushLevel(scope: Scope | undefined, level: number, levelsMax: number): number {
+  const chain: Chain = scope ? currentChain(scope) : [{ kind: 'run', name: 'push', id: 'none', level: 0 }]
+  const at = checkLevel(level, levelsMax, chain)
+  checkDeeper(at, 0, { same: false, chain })
+  return at
+}
+
+/** The earliest end of whatever waits for the call. */
+function callDeadline(scope: Scope): Deadline {
+  let deadline = scope.unit.deadline
+  for (const transaction of openTransactions(scope)) deadline = Math.min(deadline, transaction.deadline)
+  return deadline
+}
+
+export const jobDeadline = (job: IncomingJob): Deadline => deadlineIn(job.deadlineMs)
+
+function transactionEnded(id: string) {
+  return dbContextError('TRANSACTION_ENDED', `Push came after transaction ${id} had ended: await it inside its body`, {
+    details: { transaction: id },
+  })
+}

@@ -1,0 +1,53 @@
+import { type ErrorSpec, errorFactory } from './error.ts'
+
+const refused = { outcome: 'not-applied', transient: false } as const
+const later = { outcome: 'not-applied', transient: true } as const
+const unknown = { outcome: 'unknown', transient: false } as const
+
+/** Every error that `db-context` throws; `docs/reference/errors.md` is kept equal to it by a test. */
+export const dbContextErrors = {
+  ABORTED: { ...unknown, when: 'The unit of work was given up through its `signal`' },
+  COMMIT_UNKNOWN: { ...unknown, when: 'A commit was sent and its answer never came: the data must be asked' },
+  CONFIG: { ...refused, when: 'An option has a value that cannot work, or two settings contradict each other' },
+  CONTEXT_ENDED: {
+    ...refused,
+    when: 'A statement came after its unit of work had ended, from a timer or a lost promise',
+  },
+  CONTEXT_MISSING: { ...refused, when: 'A statement or a verb was used outside any unit of work' },
+  DATASOURCE_UNKNOWN: { ...refused, when: 'The named datasource is not one of this context' },
+  DEADLINE_EXCEEDED: { ...unknown, when: 'The unit of work did not end within its `deadlineMs`' },
+  HOLD_AND_WAIT: {
+    ...refused,
+    when: 'An enclosing scope holds a permit or a slot that ranks the same as, or above, the one waited for',
+  },
+  LEVEL_INVALID: { ...refused, when: 'A level is not a whole number of at least 0' },
+  LEVEL_LIMIT: { ...refused, when: 'A level is deeper than `levels.max`' },
+  LEVEL_ORDER: {
+    ...refused,
+    when: 'A wait would go sideways or upwards: to a level, or to a datasource, that ranks lower',
+  },
+  LOCK_TIMEOUT: { ...later, when: 'Other work held a document for longer than `lockWaitMs`' },
+  OTHER_DATASOURCE: {
+    ...refused,
+    when: 'A statement on one datasource came inside a transaction of another, without `switchDb`',
+  },
+  POOL_TIMEOUT: { ...later, when: 'No permit of a pool came free within `pool.timeoutMs`' },
+  PROPAGATION_UNSUPPORTED: { ...refused, when: 'A transaction was asked for with a propagation that is not built yet' },
+  RETRIES_EXHAUSTED: { ...later, when: 'A transaction failed with a transient error more often than `retries` allows' },
+  RETRY_UNSAFE: {
+    ...later,
+    when: 'A transaction failed with a transient error after its body had awaited a call, so it was not run again',
+  },
+  ROLLBACK_ONLY: {
+    ...refused,
+    when: 'A transaction was to be committed although a part of it had failed and the error had been caught',
+  },
+  STOPPED: { ...refused, when: 'The context is stopping or stopped and takes no more work' },
+  TRANSACTION_ENDED: { ...refused, when: 'A statement came after its transaction had ended' },
+  TRANSACTION_MISSING: { ...refused, when: 'A verb that needs an open transaction was used outside one' },
+  TRANSACTION_TIMEOUT: { ...refused, when: 'A transaction was not ready to commit within its `deadlineMs`' },
+} as const satisfies Record<string, ErrorSpec>
+
+export type DbContextErrorCode = keyof typeof dbContextErrors
+
+export const dbContextError = errorFactory(dbContextErrors)

@@ -1,0 +1,71 @@
+import type { Hold } from './rank.ts'
+import type { Transaction } from './transaction.ts'
+import type { Unit } from './unit.ts'
+
+/**
+ * What AsyncLocalStorage carries. A scope is never changed: each verb that enters one makes a new one, so siblings can
+ * never see each other's level or transaction. Only `cursors` grows and shrinks, and only this scope and those
+ * inside it read it.
+ */
+export interface Scope {
+  readonly unit: Unit
+  readonly level: number
+  /** The scope around this one in the same unit. */
+  readonly outer: Scope | undefined
+  /** The transaction that this scope opened. */
+  readonly transaction: Transaction | undefined
+  /** The datasource that `switchDb` chose. */
+  readonly datasource: string | undefined
+  /** Permits kept by open cursors of this scope. */
+  readonly cursors: Set<Hold>
+}
+
+export function rootScope(unit: Unit, level: number): Scope {
+  return { unit, level, outer: undefined, transaction: undefined, datasource: undefined, cursors: new Set() }
+}
+
+export function innerScope(outer: Scope, change: Partial<Pick<Scope, 'level' | 'transaction' | 'datasource'>>): Scope {
+  return {
+    unit: outer.unit,
+    level: outer.level,
+    datasource: outer.datasource,
+    transaction: undefined,
+    ...change,
+    outer,
+    cursors: new Set(),
+  }
+}
+
+/** The open transaction of this datasource that a statement at this scope belongs to. */
+export function findTransaction(scope: Scope, datasource: string): Transaction | undefined {
+  for (let at: Scope | undefined = scope; at?.level === scope.level; at = at.outer) {
+    if (at.transaction?.datasource === datasource) return at.transaction
+  }
+  return undefined
+}
+
+/** The innermost transaction of this scope's level, whatever its datasource. */
+export function innermostTransaction(scope: Scope): Transaction | undefined {
+  for (let at: Scope | undefined = scope; at?.level === scope.level; at = at.outer) {
+    if (at.transaction) return at.transaction
+  }
+  return undefined
+}
+
+/** Every transaction that is open around this scope, innermost first, of this unit and of those that enclose it. */
+export function* openTransactions(scope: Scope): Generator<Transaction> {
+  for (const { transaction } of enclosingScopes(scope)) if (transaction?.isOpen) yield transaction
+}
+
+/** Everything that this scope holds while it waits, innermost first. */
+export function* holds(scope: Scope): Generator<Hold> {
+  for (const at of enclosingScopes(scope)) {
+    yield* at.cursors
+    if (at.transaction?.isOpen) yield at.transaction.hold
+    if (at.outer === undefined && at.unit.slot && !at.unit.ended) yield at.unit.slot
+  }
+}
+
+function* enclosingScopes(scope: Scope): Generator<Scope> {
+  for (let at: Scope | undefined = scope; at; at = at.outer ?? at.unit.enclosing) yield at
+}

@@ -1,0 +1,221 @@
+import type {
+  Activity,
+  Datasource,
+  DatasourcePool,
+  DatasourceTransaction,
+  StatementBinding,
+  StatementScope,
+  StatementTarget,
+} from './datasource.ts'
+import { type Deadline, deadlineIn } from './deadline.ts'
+import type { Ledger } from './ledger.ts'
+import type { Permit } from './permits.ts'
+import { describePool, type LevelPool, type Pools } from './pool.ts'
+import type { Hold } from './rank.ts'
+import { dbContextError } from './registry.ts'
+import { findTransaction, holds, innermostTransaction, type Scope } from './scope.ts'
+import type { Transaction } from './transaction.ts'
+import { poolTimeout, refuseHeld } from './wait.ts'
+
+type Target = StatementTarget<DatasourcePool, DatasourceTransaction>
+type Run<T> = (target: Target) => Promise<T>
+
+export interface StatementOptions {
+  readonly pools: Pools
+  readonly ledger: Ledger
+  /** The current scope; throws CONTEXT_MISSING or CONTEXT_ENDED. */
+  readonly require: () => Scope
+  readonly lockWaitMs: number
+  readonly start: () => Promise<void>
+}
+
+/** Takes statements of datasources to the pool, or the transaction, of the scope that they are called in. */
+export class Statements {
+  readonly #options: StatementOptions
+
+  constructor(options: StatementOptions) {
+    this.#options = options
+  }
+
+  /** What one datasource is given of its context. */
+  scopeOf(datasource: Datasource): StatementScope<DatasourcePool, DatasourceTransaction> {
+    const { pools, lockWaitMs } = this.#options
+    return {
+      bind: () => this.#bind(datasource.name),
+      service: (what, run) => this.#service(datasource.name, { what, run }),
+      servicePool: pools.service(datasource.name).adapter,
+      lockWaitMs,
+      isolated: pools.isolated,
+    }
+  }
+
+  /** Waits for a permit of `pool`, unless something the scope holds forbids it. */
+  async permit(pool: LevelPool, scope: Scope, activity: Activity): Promise<Permit> {
+    if (!this.#options.pools.isolated) return unpermitted
+    const { id: unit, chain } = scope.unit
+    refuseHeld(holds(scope), { rank: pool.rank, what: `a connection of ${describePool(pool)}`, unit, chain })
+    const free = pool.permits.tryAcquire()
+    if (free) return free
+    const byPool = deadlineIn(pool.timeoutMs)
+    return await pool.permits.acquire({
+      deadline: Math.min(byPool, scope.unit.deadline),
+      signal: scope.unit.signal,
+      refuse: why => poolTimeout(pool, { why, activity, reason: scope.unit.signal.reason }),
+    })
+  }
+
+  #bind(datasource: string): StatementBinding<DatasourcePool, DatasourceTransaction> {
+    const scope = this.#options.require()
+    const transaction = findTransaction(scope, datasource)
+    if (!transaction) refuseOther(scope, datasource)
+    const pool = this.#options.pools.at(datasource, scope.level)
+    const at = { datasource, scope, pool, transaction }
+    return {
+      pool: pool.adapter,
+      level: scope.level,
+      transaction: transaction?.handle,
+      statement: (what, run) => this.#statement(at, what, run),
+      hold: what => this.#hold(at, what),
+      onEnd: close => (transaction ?? scope.unit).onEnd(close),
+    }
+  }
+
+  async #statement<T>(at: Bound, what: string, run: Run<T>): Promise<T> {
+    const { transaction, pool } = at
+    const scope = this.#options.require()
+    if (transaction) return await transaction.statement(() => this.#inside(at, transaction, { what, run }))
+    const activity = this.#begin(at, what)
+    try {
+      await this.#options.start()
+      const permit = await this.permit(pool, scope, activity)
+      try {
+        activity.phase = 'running'
+        return await run(target(pool, scope, activity))
+      } finally {
+        permit.release()
+      }
+    } finally {
+      this.#options.ledger.end(activity)
+    }
+  }
+
+  async #inside<T>(at: Bound, transaction: Transaction, work: { what: string; run: Run<T> }): Promise<T> {
+    const activity = this.#begin(at, work.what)
+    activity.phase = 'running'
+    const { signal, deadline, handle } = transaction
+    try {
+      return await work.run({
+        pool: at.pool.adapter,
+        level: at.scope.level,
+        transaction: handle,
+        deadline: Math.min(deadline, at.scope.unit.deadline),
+        signal,
+        activity,
+      })
+    } catch (error) {
+      if (at.pool.adapter.classify(error).endsTransaction) transaction.fail(error)
+      throw error
+    } finally {
+      this.#options.ledger.end(activity)
+    }
+  }
+
+  async #hold(at: Bound, what: string): Promise<{ release(): void }> {
+    const activity = this.#begin(at, what)
+    try {
+      await this.#options.start()
+      const permit = await this.permit(at.pool, this.#options.require(), activity)
+      const unit = at.scope.unit.id
+      const hold: Hold = { rank: at.pool.rank, unit, what: `an open cursor (${what}) that keeps its connection` }
+      at.scope.cursors.add(hold)
+      return {
+        release: () => {
+          at.scope.cursors.delete(hold)
+          permit.release()
+        },
+      }
+    } finally {
+      this.#options.ledger.end(activity)
+    }
+  }
+
+  async #service<T>(datasource: string, work: { what: string; run: Run<T> }): Promise<T> {
+    const pool = this.#options.pools.service(datasource)
+    const activity: Activity = { ...idle, phase: 'queued', datasource, what: work.what, since: performance.now() }
+    this.#options.ledger.begin(activity)
+    try {
+      const permit = this.#options.pools.isolated
+        ? await pool.permits.acquire({
+            deadline: deadlineIn(pool.timeoutMs),
+            signal: undefined,
+            refuse: why => poolTimeout(pool, { why, activity, reason: undefined }),
+          })
+        : unpermitted
+      try {
+        activity.phase = 'running'
+        return await work.run({
+          pool: pool.adapter,
+          level: idle.level,
+          transaction: undefined,
+          deadline: deadlineIn(serviceStatementMs),
+          signal: neverAborted,
+          activity,
+        })
+      } finally {
+        permit.release()
+      }
+    } finally {
+      this.#options.ledger.end(activity)
+    }
+  }
+
+  #begin(at: Bound, what: string): Activity {
+    const { unit, level } = at.scope
+    return this.#options.ledger.begin({
+      phase: 'queued',
+      root: unit.root,
+      unit: unit.id,
+      level,
+      datasource: at.datasource,
+      what,
+      since: performance.now(),
+    })
+  }
+}
+
+interface Bound {
+  readonly datasource: string
+  readonly scope: Scope
+  readonly pool: LevelPool
+  readonly transaction: Transaction | undefined
+}
+
+const unpermitted: Permit = { release: () => {} }
+const neverAborted = new AbortController().signal
+const idle = { root: 'service', unit: 'service', level: -1 } as const
+
+/** The longest a statement on the service pool may run, in milliseconds: background work is small by rule. */
+const serviceStatementMs = 30_000
+
+function target(pool: LevelPool, scope: Scope, activity: Activity): Target {
+  const deadline: Deadline = scope.unit.deadline
+  return {
+    pool: pool.adapter,
+    level: scope.level,
+    transaction: undefined,
+    deadline,
+    signal: scope.unit.signal,
+    activity,
+  }
+}
+
+function refuseOther(scope: Scope, datasource: string): void {
+  const around = innermostTransaction(scope)
+  if (!around?.isOpen || scope.datasource === datasource) return
+  throw dbContextError(
+    'OTHER_DATASOURCE',
+    `Statement on datasource ${datasource} inside a transaction of ${around.datasource}: it would not be part of it. ` +
+      `Wrap it in switchDb(fn, { datasource: '${datasource}' }) if that is meant`,
+    { details: { datasource, transaction: around.id, transactionDatasource: around.datasource } },
+  )
+}

@@ -1,0 +1,100 @@
+import type { Chain } from './chain.ts'
+import type { Deadline } from './deadline.ts'
+import { at } from './deadline.ts'
+import type { Hold } from './rank.ts'
+import { dbContextError } from './registry.ts'
+import type { Scope } from './scope.ts'
+
+export interface UnitOptions {
+  readonly chain: Chain
+  readonly deadline: Deadline
+  readonly signal: AbortSignal | undefined
+  /** The live scope that this unit was started in, if any: what it holds still counts. */
+  readonly enclosing: Scope | undefined
+  /** The worker slot that a job holds while it runs. */
+  readonly slot: Hold | undefined
+}
+
+/** One request or one job, from begin to end: the owner of a context, and what is closed when it ends. */
+export class Unit {
+  readonly chain: Chain
+  readonly deadline: Deadline
+  readonly enclosing: Scope | undefined
+  readonly slot: Hold | undefined
+  readonly #abort = new AbortController()
+  readonly #closers = new Set<() => Promise<void>>()
+  readonly #external: AbortSignal | undefined
+  #ended = false
+
+  constructor(options: UnitOptions) {
+    this.chain = options.chain
+    this.deadline = options.deadline
+    this.enclosing = options.enclosing
+    this.slot = options.slot
+    this.#external = options.signal
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get id(): string {
+    return this.chain[this.chain.length - 1]?.id ?? ''
+  }
+
+  get root(): string {
+    return this.chain[0].id
+  }
+
+  abort(reason: unknown): void {
+    this.#abort.abort(reason)
+  }
+
+  onEnd(close: () => Promise<void>): () => void {
+    this.#closers.add(close)
+    return () => this.#closers.delete(close)
+  }
+
+  /**
+   * Runs the body and ends the unit. A body that outlives the deadline or the signal is left behind: its caller gets the
+   * typed error at once, and every statement that it still tries is refused.
+   */
+  async run<T>(body: () => Promise<T>): Promise<T> {
+    const cut = Promise.withResolvers<never>()
+    const giveUp = (error: Error) => {
+      this.abort(error)
+      cut.reject(error)
+    }
+    const onAbort = () => giveUp(aborted(this.#external?.reason))
+    const disarm = at(this.deadline, () => giveUp(deadlineExceeded(this.chain)))
+    this.#external?.addEventListener('abort', onAbort, { once: true })
+    try {
+      if (this.#external?.aborted) throw aborted(this.#external.reason)
+      const bounded = this.#external !== undefined || this.deadline !== Number.POSITIVE_INFINITY
+      return await (bounded ? Promise.race([body(), cut.promise]) : body())
+    } finally {
+      disarm()
+      this.#external?.removeEventListener('abort', onAbort)
+      await this.#end()
+    }
+  }
+
+  async #end(): Promise<void> {
+    this.#ended = true
+    if (this.#closers.size === 0) return
+    await Promise.allSettled([...this.#closers].map(close => close()))
+  }
+}
+
+const aborted = (cause: unknown) => dbContextError('ABORTED', 'Unit of work was given up by its signal', { cause })
+
+function deadlineExceeded(chain: Chain) {
+  const { name, id } = chain[chain.length - 1] ?? chain[0]
+  return dbContextError('DEADLINE_EXCEEDED', `Unit of work ${name} (${id}) did not end within its deadline`, {
+    details: { chain },
+  })
+}

@@ -1,0 +1,64 @@
+import type { Chain } from './chain.ts'
+import type { Activity } from './datasource.ts'
+import type { LevelPool } from './pool.ts'
+import { type Hold, levelOf, type Rank } from './rank.ts'
+import { dbContextError } from './registry.ts'
+
+export interface Wanted {
+  readonly rank: Rank
+  readonly what: string
+  /** The unit of work that would wait. */
+  readonly unit: string
+  readonly chain: Chain
+}
+
+/**
+ * Refuses a wait that a holder could never be sure to end: always, not only when the resource is taken at this moment,
+ * so that a test with one caller finds it.
+ *
+ * @throws HOLD_AND_WAIT, or LEVEL_ORDER for an earlier datasource of the same level
+ */
+export function refuseHeld(held: Iterable<Hold>, wanted: Wanted): void {
+  for (const hold of held) {
+    if (wanted.rank > hold.rank) continue
+    const details = { holds: hold.what, waitsFor: wanted.what, chain: wanted.chain }
+    if (isEarlierDatasource(wanted, hold)) {
+      throw dbContextError(
+        'LEVEL_ORDER',
+        `Waiting for ${wanted.what} while holding ${hold.what}, which ranks later: ` +
+          'use the datasources of a level in declared order, or go one level deeper with switchDbIsolate',
+        { details },
+      )
+    }
+    throw dbContextError(
+      'HOLD_AND_WAIT',
+      `Waiting for ${wanted.what} while holding ${hold.what}: go one level deeper with switchDbIsolate, ` +
+        'or start the work after the holder has ended',
+      { details },
+    )
+  }
+}
+
+function isEarlierDatasource(wanted: Wanted, hold: Hold): boolean {
+  return wanted.unit === hold.unit && wanted.rank < hold.rank && levelOf(wanted.rank) === levelOf(hold.rank)
+}
+
+export function poolTimeout(
+  pool: LevelPool,
+  ended: { readonly why: 'timeout' | 'aborted'; readonly activity: Activity; readonly reason: unknown },
+): Error {
+  if (ended.why === 'aborted') {
+    return dbContextError('ABORTED', `Wait for a connection was given up by its signal: ${ended.activity.what}`, {
+      outcome: 'not-applied',
+      cause: ended.reason,
+    })
+  }
+  const waitedMs = Math.round(performance.now() - ended.activity.since)
+  const { max, inUse, waiting } = pool.permits
+  return dbContextError(
+    'POOL_TIMEOUT',
+    `No connection of ${pool.datasources.join('+')} at level ${pool.level} came free within ${waitedMs} ms ` +
+      `(${inUse} of ${max} in use, ${waiting} waiting): ${ended.activity.what}. Raise the pool, or shorten what holds it`,
+    { details: { datasource: ended.activity.datasource, level: pool.level, waitedMs, max, inUse, waiting } },
+  )
+}
