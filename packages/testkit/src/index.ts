@@ -1,4 +1,10 @@
 export { TestkitError, type TestkitErrorCode } from './errors.ts'
+export { type Gate, gate } from './gate.ts'
+export { type NodeProcess, type ProcessEnd, type SpawnOptions, spawnNode } from './processes.ts'
+export { type FaultConnection, type FaultProxy, type Faults, startFaultProxy } from './proxy/faults.ts'
+export { type LoadBalancedProxy, startLoadBalancedProxy } from './proxy/load-balanced.ts'
+export type { HostPort } from './proxy/primary.ts'
+export { type Seed, type SeedSource, seeded, seedFrom } from './seed.ts'
 export type { Member, RungName } from './servers/server-kind.ts'
 export {
   type MongoOptions,
