@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict'
+import type { Datasource } from '../datasource.ts'
+import { createDbContext, type DbContext } from '../db-context.ts'
+import { hasCode } from '../error.ts'
+
+/** A datasource of pool size 1 on an empty store, with two statements on counters. */
+export interface DatasourceHarness {
+  readonly datasource: Datasource
+  add(key: string): Promise<unknown>
+  read(key: string): Promise<number>
+  /** Frees what the harness made; the context has been stopped. */
+  close(): Promise<void>
+}
+
+export interface DatasourceCase {
+  readonly name: string
+  readonly run: (make: () => Promise<DatasourceHarness>) => Promise<void>
+}
+
+interface Bench extends DatasourceHarness {
+  readonly db: DbContext
+}
+
+const cases: Record<string, (bench: Bench) => Promise<void>> = {
+  'a statement outside a transaction is applied at once': async ({ db, add, read }) => {
+    await db.run(() => add('a'))
+    assert.equal(await db.run(() => read('a')), 1)
+  },
+
+  'a transaction reads its own writes, which others see after its commit': async ({ db, add, read }) => {
+    await db.run(() =>
+      db.transaction.begin(async () => {
+        await add('a')
+        assert.equal(await read('a'), 1)
+        assert.equal(await db.switchDbIsolate(() => read('a')), 0)
+      }),
+    )
+    assert.equal(await db.run(() => read('a')), 1)
+  },
+
+  'a body that throws leaves nothing, and its own error comes out': async ({ db, add, read }) => {
+    const mine = new Error('mine')
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        await add('a')
+        throw mine
+      }),
+    )
+    assert.equal(await failure(begun), mine)
+    assert.equal(await db.run(() => read('a')), 0)
+  },
+
+  'statements of one transaction run one at a time under Promise.all': async ({ db, add, read }) => {
+    await db.run(() => db.transaction.begin(() => Promise.all(Array.from({ length: 10 }, () => add('a')))))
+    assert.equal(await db.run(() => read('a')), 10)
+  },
+
+  'a statement after the end of its transaction is refused': async ({ db, add, read }) => {
+    const later = Promise.withResolvers<void>()
+    let late: Promise<unknown> | undefined
+    await db.run(async () => {
+      await db.transaction.begin(async () => {
+        late = later.promise.then(() => add('late'))
+        await add('a')
+      })
+      later.resolve()
+      assert.ok(hasCode(await failure(late), 'TRANSACTION_ENDED'))
+    })
+    assert.equal(await db.run(() => read('late')), 0)
+  },
+
+  'a transaction keeps its connection to itself, and gives it back': async ({ db, add }) => {
+    const began = Promise.withResolvers<void>()
+    const open = Promise.withResolvers<void>()
+    const first = db.run(() =>
+      db.transaction.begin(async () => {
+        await add('a')
+        began.resolve()
+        await open.promise
+      }),
+    )
+    await began.promise
+    const second = db.run(() => add('b'))
+    await waitFor(() => level(db, 0).waiting === 1)
+    assert.equal(level(db, 0).inUse, 1)
+    open.resolve()
+    await Promise.all([first, second])
+    assert.deepEqual([level(db, 0).inUse, level(db, 0).waiting], [0, 0])
+  },
+
+  'a deeper level has connections of its own while a transaction is open': async ({ db, add, read }) => {
+    await db.run(() =>
+      db.transaction.begin(async () => {
+        await add('a')
+        await db.switchDbIsolate(() => db.transaction.begin(() => add('b')))
+      }),
+    )
+    assert.deepEqual(await db.run(async () => [await read('a'), await read('b')]), [1, 1])
+  },
+
+  'transactions that meet on a document all commit in the end': async ({ db, add, read }) => {
+    const one = () => db.run(() => db.transaction.begin(() => add('a')))
+    const deeper = () => db.run(() => db.switchDbIsolate(() => db.transaction.begin(() => add('a'))))
+    await Promise.all(Array.from({ length: 10 }, (_, index) => (index % 2 ? one() : deeper())))
+    assert.equal(await db.run(() => read('a')), 10)
+  },
+
+  'a document held by the own ancestor ends in LOCK_TIMEOUT, not in a hang': async ({ db, add, read }) => {
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        await add('a')
+        await db.switchDbIsolate(() => db.transaction.begin(() => add('a')))
+      }),
+    )
+    assert.ok(hasCode(await failure(begun), 'LOCK_TIMEOUT'))
+    assert.equal(await db.run(() => read('a')), 0)
+  },
+
+  'a caught failure of a part makes the whole roll back': async ({ db, add, read }) => {
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        await add('a')
+        await db.transaction.begin(() => Promise.reject(new Error('part'))).catch(() => {})
+      }),
+    )
+    assert.ok(hasCode(await failure(begun), 'ROLLBACK_ONLY'))
+    assert.equal(await db.run(() => read('a')), 0)
+  },
+
+  'hooks run after the connection is given back': async ({ db, add, read }) => {
+    const seen: number[] = []
+    await db.run(() =>
+      db.transaction.begin(async () => {
+        await add('a')
+        db.transaction.afterCommit(async () => void seen.push(await read('a')))
+      }),
+    )
+    assert.deepEqual(seen, [1])
+  },
+
+  'a transaction past its deadline is rolled back and its connection comes back': async ({ db, add, read }) => {
+    const begun = db.run(() =>
+      db.transaction.begin(
+        async () => {
+          await add('a')
+          await new Promise(() => {})
+        },
+        { deadlineMs: 50 },
+      ),
+    )
+    assert.ok(hasCode(await failure(begun), 'TRANSACTION_TIMEOUT'))
+    assert.equal(await db.run(() => read('a')), 0)
+    assert.equal(level(db, 0).inUse, 0)
+  },
+}
+
+/**
+ * What every adapter of a datasource has to satisfy, run on the fake and on the real one alike. Bring any test runner: each
+ * case is a name and a function that rejects when it does not hold.
+ */
+export const datasourceConformance: readonly DatasourceCase[] = Object.entries(cases).map(([name, body]) => ({
+  name,
+  run: async make => {
+    const harness = await make()
+    const db = createDbContext({ datasources: [harness.datasource], lockWaitMs: 500, levels: { max: 2 } })
+    try {
+      await body({ ...harness, db })
+    } finally {
+      await db.stop({ deadlineMs: 5000 })
+      await harness.close()
+    }
+  },
+}))
+
+async function failure(work: Promise<unknown> | undefined): Promise<unknown> {
+  try {
+    await work
+  } catch (error) {
+    return error
+  }
+  return assert.fail('Expected a rejection')
+}
+
+function level(db: DbContext, wanted: number) {
+  const pool = db.pools().find(({ level }) => level === wanted)
+  assert.ok(pool)
+  return pool
+}
+
+async function waitFor(condition: () => boolean): Promise<void> {
+  const end = performance.now() + 5000
+  while (!condition()) {
+    assert.ok(performance.now() < end, 'Condition did not come true within 5,000 ms')
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
