@@ -27,6 +27,10 @@ export class RetryBudget {
     this.#random = options.random ?? Math.random
   }
 
+  get isOff(): boolean {
+    return this.#retriesMax === 0
+  }
+
   /**
    * Waits before the next attempt. The full jitter is what lets one of two crossing transactions win; the cap of 50 ms
    * gives a waiter some sixty tries in `lockWaitMs`, so that a busy document is met free.
@@ -34,7 +38,6 @@ export class RetryBudget {
    * @throws LOCK_TIMEOUT, RETRIES_EXHAUSTED
    */
   async next(error: unknown, kind: ErrorClass, signal: AbortSignal): Promise<void> {
-    if (this.#retriesMax === 0) throw error
     const tries = kind.conflict ? this.#conflict(error) : this.#failure(error)
     const ceiling = Math.min(backoffMsMax, backoffMsFirst * 1.5 ** tries)
     await sleep(this.#random() * ceiling, undefined, { signal }).catch(() => {})

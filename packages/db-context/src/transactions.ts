@@ -119,7 +119,8 @@ export class Transactions {
     const cause = transaction.failure?.cause ?? run.error
     const kind = at.pool.adapter.classify(cause)
     const { unit } = at.scope
-    if (!kind.transient || transaction.state !== 'rolled-back' || unit.signal.aborted || unit.ended) throw run.error
+    const canRepeat = kind.transient && transaction.state === 'rolled-back' && !at.budget.isOff
+    if (!canRepeat || unit.signal.aborted || unit.ended) throw run.error
     if (transaction.effects.length > 0) throw retryUnsafe(transaction, cause)
     await at.budget.next(cause, kind, unit.signal)
   }

@@ -57,22 +57,22 @@ export class FakeDatasource implements Datasource<FakePool, FakeTransaction> {
   }
 
   /** Adds to a counter. */
-  add(key: string, by = 1): Promise<void> {
-    return this.#bind().statement(`add ${key}`, target => target.pool.add(target, { key, by }))
+  async add(key: string, by = 1): Promise<void> {
+    await this.#bind().statement(`add ${key}`, target => target.pool.add(target, { key, by }))
   }
 
-  read(key: string): Promise<number> {
-    return this.#bind().statement(`read ${key}`, target => target.pool.read(target, key))
+  async read(key: string): Promise<number> {
+    return await this.#bind().statement(`read ${key}`, target => target.pool.read(target, key))
   }
 
   /** Runs on a connection of the current level until `body` settles. */
-  occupy<T>(body: (target: FakeTarget) => Promise<T>): Promise<T> {
-    return this.#bind().statement('occupy', target => target.pool.use(target, () => body(target)))
+  async occupy<T>(body: (target: FakeTarget) => Promise<T>): Promise<T> {
+    return await this.#bind().statement('occupy', target => target.pool.use(target, () => body(target)))
   }
 
   /** Keeps a connection of the current level for the scope, as a pinned cursor does. */
-  hold(): Promise<{ release(): void }> {
-    return this.#bind().hold('fake cursor')
+  async hold(): Promise<{ release(): void }> {
+    return await this.#bind().hold('fake cursor')
   }
 
   background<T>(body: () => Promise<T>): Promise<T> {

@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest'
+import { FakeDatasource } from './conformance/index.ts'
+import { createDbContext } from './db-context.ts'
+
+function make() {
+  const fake = new FakeDatasource()
+  const reported: unknown[] = []
+  const db = createDbContext({ datasources: [fake], lockWaitMs: 200, report: error => reported.push(error) })
+  return { db, fake, reported }
+}
+
+const code = (code: string) => expect.objectContaining({ code })
+
+/** Another transaction has written `x` until `free` is called. */
+async function holdX({ db, fake }: ReturnType<typeof make>) {
+  const written = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  const done = db.run(() =>
+    db.switchDbIsolate(() =>
+      db.transaction.begin(async () => {
+        await fake.add('x')
+        written.resolve()
+        await gate.promise
+      }),
+    ),
+  )
+  await written.promise
+  return {
+    free: async () => {
+      gate.resolve()
+      await done
+    },
+  }
+}
+
+describe('a retried transaction', () => {
+  it('runs its body again after a conflict, with the permit given back meanwhile', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    let bodies = 0
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        bodies += 1
+        if (bodies === 3) await holder.free()
+        await fake.add('x')
+      }),
+    )
+    await db.run(() => fake.add('y'))
+    await begun
+    expect(bodies).toBe(3)
+    expect(await db.run(() => fake.read('x'))).toBe(2)
+  })
+
+  it('is not run again once it has caused effects outside', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        db.propagator.call('student.update').sent()
+        await fake.add('x')
+      }),
+    )
+    await expect(begun).rejects.toEqual(code('RETRY_UNSAFE'))
+    await expect(begun).rejects.toThrow('call of student.update')
+    await holder.free()
+  })
+
+  it('counts an inner commit as an effect outside', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        await db.switchDb(() => db.transaction.begin(() => fake.add('audit'), { name: 'audit' }), { level: 2 })
+        await fake.add('x')
+      }),
+    )
+    await expect(begun).rejects.toThrow('transaction audit')
+    await holder.free()
+  })
+
+  it('is given up after lockWaitMs, and at once with retries 0', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    await expect(db.run(() => db.transaction.begin(() => fake.add('x')))).rejects.toEqual(code('LOCK_TIMEOUT'))
+    await expect(db.run(() => db.transaction.begin(() => fake.add('x'), { retries: 0 }))).rejects.toThrow(
+      'Another transaction',
+    )
+    await holder.free()
+  })
+
+  it('is not saved by a body that catches the conflict', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    const begun = db.run(() => db.transaction.begin(() => fake.add('x').catch(() => {}), { retries: 0 }))
+    await expect(begun).rejects.toEqual(code('ROLLBACK_ONLY'))
+    await holder.free()
+  })
+})
+
+describe('hooks', () => {
+  it('run in order, outside the transaction, and a failing one is reported and stops nothing', async () => {
+    const { db, reported } = make()
+    const seen: unknown[] = []
+    await db.run(() =>
+      db.transaction.begin(async () => {
+        db.transaction.afterCommit(() => seen.push(db.current.transaction))
+        db.transaction.afterCommit(() => Promise.reject(new Error('hook')))
+        db.transaction.afterCommit(() => seen.push('last'))
+        db.transaction.afterRollback(() => seen.push('never'))
+      }),
+    )
+    expect(seen).toEqual([undefined, 'last'])
+    expect(reported).toEqual([new Error('hook')])
+  })
+
+  it('of a rolled back transaction are those for it', async () => {
+    const { db } = make()
+    const seen: string[] = []
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        db.transaction.afterCommit(() => seen.push('commit'))
+        db.transaction.afterRollback(() => seen.push('rollback'))
+        throw new Error('mine')
+      }),
+    )
+    await expect(begun).rejects.toThrow('mine')
+    expect(seen).toEqual(['rollback'])
+  })
+
+  it('a push inside a transaction is deferred to its commit', async () => {
+    const { db } = make()
+    const seen: string[] = []
+    await db.run(() =>
+      db.transaction.begin(async () => {
+        db.propagator.push().defer?.(async () => void seen.push('published'))
+        seen.push('body')
+      }),
+    )
+    expect(seen).toEqual(['body', 'published'])
+    expect(db.propagator.push().defer).toBeUndefined()
+  })
+
+  it('need an open transaction', async () => {
+    const { db } = make()
+    await expect(db.run(async () => db.transaction.afterCommit(() => {}))).rejects.toEqual(code('TRANSACTION_MISSING'))
+  })
+})
+
+describe('propagation', () => {
+  it('other than required is refused', async () => {
+    const { db } = make()
+    const begun = db.run(() => db.transaction.begin(async () => 'ran', { propagation: 'requires-new' }))
+    await expect(begun).rejects.toEqual(code('PROPAGATION_UNSUPPORTED'))
+  })
+
+  it('required joins the open transaction', async () => {
+    const { db } = make()
+    await db.run(() =>
+      db.transaction.begin(async () => {
+        const outer = db.current.transaction?.id
+        expect(await db.transaction.begin(async () => db.current.transaction?.id)).toBe(outer)
+      }),
+    )
+  })
+})
+
+describe('deadlines', () => {
+  it('a call made inside has what the transaction has left', async () => {
+    const { db } = make()
+    const left = await db.run(() =>
+      db.transaction.begin(async () => db.propagator.call('j').remainingMs, { deadlineMs: 1000 }),
+    )
+    expect(left).toBeLessThanOrEqual(1000)
+    expect(left).toBeGreaterThan(500)
+    expect(await db.run(async () => db.propagator.call('j').remainingMs)).toBe(Number.POSITIVE_INFINITY)
+  })
+})
