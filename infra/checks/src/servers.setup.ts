@@ -15,7 +15,7 @@ const slot = globalThis as { [shared]?: { users: number; servers: Promise<Shared
 
 async function startShared(): Promise<SharedServers> {
   const servers = await startServers()
-  const proxy = await startLoadBalancedProxy({ mongoUrl: servers.mongoUrl })
+  const proxy = await startLoadBalancedProxy(servers.mongoUrl)
   return {
     mongoUrl: servers.mongoUrl,
     mongoLbUrl: proxy.url,
