@@ -29,20 +29,21 @@ export function wireMessages(rewrite: MessageRewrite): Transform {
     length -= bytes
     return all.subarray(0, bytes)
   }
-  const nextLength = (): number => {
-    if (length < HEADER_BYTES) return Number.POSITIVE_INFINITY
+  const nextLength = (): number | undefined => {
+    if (length < HEADER_BYTES) return undefined
     if ((parts[0]?.length ?? 0) < HEADER_BYTES) parts = [Buffer.concat(parts)]
-    return parts[0]?.readInt32LE(0) ?? 0
+    return parts[0]?.readInt32LE(0)
   }
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       parts.push(chunk)
       length += chunk.length
-      for (let size = nextLength(); size <= length; size = nextLength()) {
+      for (let size = nextLength(); size !== undefined; size = nextLength()) {
         if (size < HEADER_BYTES || size > MESSAGE_BYTES_MAX) {
           done(new Error(`A wire message of ${size} bytes: this is not MongoDB's protocol`))
           return
         }
+        if (size > length) break
         const message = take(size)
         this.push(rewrite(message, { requestId: message.readInt32LE(4), responseTo: message.readInt32LE(8) }))
       }

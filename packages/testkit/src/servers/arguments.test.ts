@@ -1,0 +1,9 @@
+import { expect, test } from 'vitest'
+import { withDefaults } from './arguments.ts'
+
+test("a caller's argument replaces ours of the same name, in either notation", () => {
+  const ours = { '--port': '1', '--quiet': true, '--save': '' } as const
+  expect(withDefaults(ours, [])).toEqual(['--port', '1', '--quiet', '--save', ''])
+  expect(withDefaults(ours, ['--port', '2', '--more'])).toEqual(['--quiet', '--save', '', '--port', '2', '--more'])
+  expect(withDefaults(ours, ['--port=2'])).toEqual(['--quiet', '--save', '', '--port=2'])
+})
