@@ -20,8 +20,9 @@ function pins() {
 async function step(title, action) {
   say(title)
   const startedMs = Date.now()
-  await action()
-  say(`      done in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`)
+  const seconds = () => ((Date.now() - startedMs) / 1000).toFixed(1)
+  await action(seconds)
+  say(`      done in ${seconds()} s`)
 }
 
 function npm(args, env) {
@@ -34,7 +35,7 @@ function npm(args, env) {
 }
 
 /** Installs beside the target and renames: the target is there as a whole or not at all. */
-async function bringTools(target, { node, pnpm }) {
+async function bringTools(target, { node, pnpm }, seconds) {
   for (const name of readdirSync(toolsRoot)) {
     if (name.startsWith('partial-')) rmSync(join(toolsRoot, name), { recursive: true, force: true })
   }
@@ -49,10 +50,12 @@ async function bringTools(target, { node, pnpm }) {
     '--ignore-scripts=false',
   ]
   const patience = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000']
+  // npm shows nothing of its progress where there is no terminal.
+  const alive = setInterval(() => say(`      ${seconds()} s ...`), 5000)
   const { code } = await npm(
     ['install', '--prefix', partial, ...flags, ...patience, `node@${node}`, `pnpm@${pnpm}`],
     process.env,
-  )
+  ).finally(() => clearInterval(alive))
   const program = join(partial, 'node_modules', '.bin', 'node')
   if (code !== 0 || !existsSync(program)) {
     rmSync(partial, { recursive: true, force: true })
@@ -64,25 +67,34 @@ async function bringTools(target, { node, pnpm }) {
   renameSync(partial, target)
 }
 
-/** pnpm needs 30 ms to see that nothing changed, so nothing here second-guesses it but the choice of what to show. */
-async function installPackages(env, quiet) {
-  const args = ['install', '--frozen-lockfile', '--prod=false', '--config.confirmModulesPurge=false']
-  const { code, output } = quiet
-    ? await run('pnpm', [...args, '--reporter=append-only'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
-    : await run('pnpm', args, { env, stdio: ['ignore', 2, 2] })
-  if (code === 0) return
-  throw new Error(
-    `${output}Set-up failed: pnpm could not install the packages (exit ${code}, its message is above). ` +
-      'After a change of a manifest run npm run lock; after a network failure run the same command again',
-  )
-}
+// The lockfile's hashes are checked either way. Checking its 446 entries against the registry's metadata once more is
+// left to `npm run lock`, where it changes: here it costs every first run 6 s and, without a network, 84 s of retries.
+const trust = ['--trust-lockfile', '--config.confirmModulesPurge=false']
+const pnpmInstall = ['install', '--frozen-lockfile', '--prod=false', ...trust]
 
-function packagesAreInstalled() {
+/** True when the packages of the lockfile are there. Asks no registry, so it takes 0.1 s and needs no network. */
+async function packagesAreInstalled(env) {
   try {
-    return readFileSync(join(root, 'node_modules/.pnpm/lock.yaml')).equals(readFileSync(join(root, 'pnpm-lock.yaml')))
+    const installed = readFileSync(join(root, 'node_modules/.pnpm/lock.yaml'))
+    if (!installed.equals(readFileSync(join(root, 'pnpm-lock.yaml')))) return false
   } catch {
     return false
   }
+  const args = [...pnpmInstall, '--offline', '--silent']
+  const { code } = await run('pnpm', args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  return code === 0
+}
+
+async function installPackages(env) {
+  const patience = ['fetchRetries=2', 'fetchRetryMintimeout=1000', 'fetchRetryMaxtimeout=5000'].map(
+    it => `--config.${it}`,
+  )
+  const { code } = await run('pnpm', [...pnpmInstall, ...patience], { env, stdio: ['ignore', 2, 2] })
+  if (code === 0) return
+  throw new Error(
+    `Set-up failed: pnpm could not install the packages (exit ${code}, its message is above). ` +
+      'After a change of a manifest run npm run lock; after a network failure run the same command again',
+  )
 }
 
 /** Resolves with the brought node's path and the environment in which jobs run. */
@@ -97,12 +109,10 @@ export async function prepare({ install }) {
   await withLock(join(toolsRoot, 'lock'), say, async () => {
     if (!existsSync(target)) {
       const title = `[1/2] Bringing Node ${versions.node} and pnpm ${versions.pnpm} from npm into .tools/ (once, about 100 MB)`
-      await step(title, () => bringTools(target, versions))
+      await step(title, seconds => bringTools(target, versions, seconds))
     }
-    if (!install) return
-    const quiet = packagesAreInstalled()
-    const work = () => installPackages(env, quiet)
-    await (quiet ? work() : step('[2/2] Installing the packages of pnpm-lock.yaml', work))
+    if (!install || (await packagesAreInstalled(env))) return
+    await step('[2/2] Installing the packages of pnpm-lock.yaml', () => installPackages(env))
   })
   return { node: join(bin, 'node'), env }
 }
