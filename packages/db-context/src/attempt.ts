@@ -9,7 +9,7 @@ import type { Transaction } from './transaction.ts'
  */
 export async function attempt<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
   try {
-    const value = await cutAtDeadline(transaction, body)
+    const value = await cutShort(transaction, body)
     await transaction.close()
     if (transaction.failure) throw rollbackOnly(transaction)
     await commit(transaction)
@@ -38,23 +38,28 @@ async function rollBack(transaction: Transaction, cause: unknown): Promise<void>
   transaction.state = 'rolled-back'
 }
 
-/** A body that does not end in time is left behind; whatever it still tries in this transaction is refused. */
-async function cutAtDeadline<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+/** A body that does not end in time, or whose unit is given up, is left behind; what it still tries here is refused. */
+async function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+  const { unitSignal } = transaction
   const cut = Promise.withResolvers<never>()
-  const disarm = at(transaction.deadline, () =>
-    cut.reject(
-      dbContextError(
-        'TRANSACTION_TIMEOUT',
-        `Transaction ${transaction.name ?? transaction.id} was not ready to commit within its deadlineMs: rolled back`,
-        { details: { transaction: transaction.id, level: transaction.level } },
-      ),
-    ),
-  )
+  const disarm = at(transaction.deadline, () => cut.reject(timedOut(transaction)))
+  const onAbort = () => cut.reject(unitSignal.reason)
+  unitSignal.addEventListener('abort', onAbort, { once: true })
   try {
+    if (unitSignal.aborted) throw unitSignal.reason
     return await Promise.race([body(), cut.promise])
   } finally {
     disarm()
+    unitSignal.removeEventListener('abort', onAbort)
   }
+}
+
+function timedOut({ id, name, level }: Transaction) {
+  return dbContextError(
+    'TRANSACTION_TIMEOUT',
+    `Transaction ${name ?? id} was not ready to commit within its deadlineMs: rolled back`,
+    { details: { transaction: id, level } },
+  )
 }
 
 function rollbackOnly(transaction: Transaction) {

@@ -194,8 +194,9 @@ describe('stop', () => {
       signal = db.current.signal
       return new Promise<void>(resolve => signal?.addEventListener('abort', () => resolve()))
     })
+    const ended = expect(running).rejects.toEqual(expect.objectContaining({ code: 'STOPPED', outcome: 'unknown' }))
     await db.stop({ deadlineMs: 5 })
-    await running
+    await ended
     expect(signal?.reason).toEqual(code('STOPPED'))
   })
 })

@@ -86,7 +86,6 @@ export class Statements {
     if (transaction) return await transaction.statement(() => this.#inside(at, transaction, { what, run }))
     const activity = this.#begin(at, what)
     try {
-      await this.#options.start()
       const permit = await this.permit(pool, scope, activity)
       try {
         activity.phase = 'running'
@@ -123,7 +122,6 @@ export class Statements {
   async #hold(at: Bound, what: string): Promise<{ release(): void }> {
     const activity = this.#begin(at, what)
     try {
-      await this.#options.start()
       const permit = await this.permit(at.pool, this.#options.require(), activity)
       const unit = at.scope.unit.id
       const hold: Hold = { rank: at.pool.rank, unit, what: `an open cursor (${what}) that keeps its connection` }
@@ -140,6 +138,7 @@ export class Statements {
   }
 
   async #service<T>(datasource: string, work: { what: string; run: Run<T> }): Promise<T> {
+    await this.#options.start()
     const pool = this.#options.pools.service(datasource)
     const activity: Activity = { ...idle, phase: 'queued', datasource, what: work.what, since: performance.now() }
     this.#options.ledger.begin(activity)

@@ -11,6 +11,8 @@ export interface TransactionOptions {
   readonly datasource: string
   readonly level: number
   readonly deadline: Deadline
+  /** Of the unit of work: when it is given up, so is the transaction. */
+  readonly unitSignal: AbortSignal
   readonly hold: Hold
   readonly handle: DatasourceTransaction
 }
@@ -22,6 +24,7 @@ export class Transaction {
   readonly datasource: string
   readonly level: number
   readonly deadline: Deadline
+  readonly unitSignal: AbortSignal
   readonly hold: Hold
   readonly handle: DatasourceTransaction
   /** Effects outside this transaction that a second run of its body would repeat: awaited calls, inner commits. */
@@ -40,6 +43,7 @@ export class Transaction {
     this.datasource = options.datasource
     this.level = options.level
     this.deadline = options.deadline
+    this.unitSignal = options.unitSignal
     this.hold = options.hold
     this.handle = options.handle
   }

@@ -169,6 +169,27 @@ describe('propagation', () => {
   })
 })
 
+describe('a unit of work that is given up', () => {
+  it('takes its open transaction with it: rolled back, connection given back', async () => {
+    const { db, fake } = make()
+    const abort = new AbortController()
+    const written = Promise.withResolvers<void>()
+    const begun = db.run(
+      () =>
+        db.transaction.begin(async () => {
+          await fake.add('x')
+          written.resolve()
+          await new Promise(() => {})
+        }),
+      { signal: abort.signal },
+    )
+    await written.promise
+    abort.abort()
+    await expect(begun).rejects.toEqual(code('ABORTED'))
+    expect(await db.run(() => fake.read('x'))).toBe(0)
+  })
+})
+
 describe('deadlines', () => {
   it('a call made inside has what the transaction has left', async () => {
     const { db } = make()

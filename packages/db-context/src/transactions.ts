@@ -156,6 +156,7 @@ function open(at: Place, work: BeginTransactionOptions): Transaction {
     datasource: at.datasource,
     level: at.scope.level,
     deadline,
+    unitSignal: at.scope.unit.signal,
     hold: {
       rank: at.pool.rank,
       unit: at.scope.unit.id,

@@ -22,6 +22,7 @@ export class Unit {
   readonly enclosing: Scope | undefined
   readonly slot: Hold | undefined
   readonly #abort = new AbortController()
+  readonly #cut = Promise.withResolvers<never>()
   readonly #closers = new Set<() => Promise<void>>()
   readonly #external: AbortSignal | undefined
   #ended = false
@@ -50,8 +51,10 @@ export class Unit {
     return this.chain[0].id
   }
 
-  abort(reason: unknown): void {
+  /** Gives the unit up: `run` rejects with the reason at once, and every wait of it ends. */
+  abort(reason: Error): void {
     this.#abort.abort(reason)
+    this.#cut.reject(reason)
   }
 
   onEnd(close: () => Promise<void>): () => void {
@@ -64,18 +67,12 @@ export class Unit {
    * typed error at once, and every statement that it still tries is refused.
    */
   async run<T>(body: () => Promise<T>): Promise<T> {
-    const cut = Promise.withResolvers<never>()
-    const giveUp = (error: Error) => {
-      this.abort(error)
-      cut.reject(error)
-    }
-    const onAbort = () => giveUp(aborted(this.#external?.reason))
-    const disarm = at(this.deadline, () => giveUp(deadlineExceeded(this.chain)))
+    const onAbort = () => this.abort(aborted(this.#external?.reason))
+    const disarm = at(this.deadline, () => this.abort(deadlineExceeded(this.chain)))
     this.#external?.addEventListener('abort', onAbort, { once: true })
     try {
       if (this.#external?.aborted) throw aborted(this.#external.reason)
-      const bounded = this.#external !== undefined || this.deadline !== Number.POSITIVE_INFINITY
-      return await (bounded ? Promise.race([body(), cut.promise]) : body())
+      return await Promise.race([body(), this.#cut.promise])
     } finally {
       disarm()
       this.#external?.removeEventListener('abort', onAbort)

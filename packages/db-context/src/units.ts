@@ -1,4 +1,5 @@
 import { at, deadlineIn } from './deadline.ts'
+import type { Outcome } from './error.ts'
 import { dbContextError } from './registry.ts'
 import type { Unit } from './unit.ts'
 
@@ -14,7 +15,7 @@ export class Units {
 
   /** @throws STOPPED once the context stops: workers are stopped before it, so no running chain loses a job here. */
   async run<T>(unit: Unit, body: () => Promise<T>): Promise<T> {
-    if (this.#stopping) throw stopped()
+    if (this.#stopping) throw stopped('not-applied')
     this.#live.add(unit)
     try {
       return await unit.run(body)
@@ -31,7 +32,7 @@ export class Units {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#idle = resolve
     const disarm = at(deadlineIn(deadlineMs), () => {
-      for (const unit of this.#live) unit.abort(stopped())
+      for (const unit of this.#live) unit.abort(stopped('unknown'))
       resolve()
     })
     await promise
@@ -39,6 +40,6 @@ export class Units {
   }
 }
 
-function stopped() {
-  return dbContextError('STOPPED', 'Context is stopping: it takes no more work')
+function stopped(outcome: Outcome) {
+  return dbContextError('STOPPED', 'Context is stopping: it takes no more work', { outcome })
 }
