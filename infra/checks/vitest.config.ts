@@ -12,6 +12,7 @@ const never = ['**/node_modules/**', '**/dist/**']
 
 // Conditions replace vite's defaults, so these have to be named again beside ours.
 const conditions = ['@strata/source', 'node', 'module', 'import', 'default']
+const resolution = { resolve: { conditions, externalConditions: conditions } }
 
 interface Suite {
   name: string
@@ -28,7 +29,9 @@ function project(suite: Suite): TestProjectInlineConfiguration {
   return {
     root,
     resolve: { conditions },
-    ssr: { resolve: { conditions, externalConditions: conditions } },
+    ssr: resolution,
+    // Where vitest loads a globalSetup; it does not follow `ssr`.
+    environments: { __vitest__: resolution },
     test: {
       name: suite.name,
       root,
@@ -40,8 +43,6 @@ function project(suite: Suite): TestProjectInlineConfiguration {
       maxWorkers: suite.maxWorkers,
       testTimeout: suite.testTimeoutMs,
       hookTimeout: suite.testTimeoutMs,
-      // Shipped code is resolved from source in the processes that tests start, too.
-      execArgv: ['--conditions=@strata/source'],
       globalSetup: suite.servers ? [ownFile('servers.setup.ts')] : [],
     },
   }
