@@ -58,6 +58,8 @@ export interface DatasourcePool<Tx extends DatasourceTransaction = DatasourceTra
 export interface BeginOptions {
   readonly id: string
   readonly deadline: Deadline
+  /** The transaction's own entry in the ledger: its commit and abort may wait for one of the driver's connections. */
+  readonly activity: Activity
 }
 
 export interface DatasourceTransaction {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { expect, it } from 'vitest'
 import { FakeDatasource } from './conformance/index.ts'
@@ -52,21 +53,37 @@ it('10,000 interleaved contexts with Promise.all, timers and emitters never see 
   await db.stop()
 }, 60_000)
 
-it('a worker made inside a unit of work runs its jobs in contexts of their own', async () => {
+/** A worker as a request may make it: a timer that goes on after the request has ended, and calls the handler. */
+function makeWorker<T>(handler: () => Promise<T>): { ended: Promise<T>; fire: () => void } {
+  const gate = Promise.withResolvers<void>()
+  return { ended: gate.promise.then(handler), fire: gate.resolve }
+}
+
+it('a plain async context leaks the transaction of whoever made the worker into its jobs', async () => {
+  const plain = new AsyncLocalStorage<{ transaction: string }>()
+  const worker = plain.run({ transaction: 'of the request' }, () =>
+    makeWorker(async () => plain.getStore()?.transaction),
+  )
+  worker.fire()
+  expect(await worker.ended).toBe('of the request')
+})
+
+it('a worker made inside a transaction runs its jobs in contexts of their own, and a job without one is refused', async () => {
   const fake = new FakeDatasource()
   const db = createDbContext({ datasources: [fake] })
-  const jobs = new EventEmitter()
-  const levels: string[] = []
-  await db.run(() =>
-    db.transaction.begin(async () => {
-      jobs.on('job', () => {
-        const job = { name: 'j', id: 'j1', level: 1, chain: [], lane: { queue: 'j', level: 1 } }
-        void db.propagator.run(job, async () => levels.push(seen(db)))
-      })
-    }),
+  const job = { name: 'j', id: 'j1', level: 1, chain: [], lane: { queue: 'j', level: 1 } }
+  const [entering, careless] = await db.run(() =>
+    db.transaction.begin(
+      async () =>
+        [
+          makeWorker(() => db.propagator.run(job, async () => seen(db))),
+          makeWorker(() => fake.add('x').catch((error: { code: string }) => error.code)),
+        ] as const,
+    ),
   )
-  jobs.emit('job')
-  await new Promise(resolve => setImmediate(resolve))
-  expect(levels).toEqual(['1 j1 none'])
+  entering.fire()
+  careless.fire()
+  expect(await entering.ended).toBe('1 j1 none')
+  expect(await careless.ended).toBe('CONTEXT_ENDED')
   await db.stop()
 })

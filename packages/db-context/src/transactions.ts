@@ -73,7 +73,7 @@ export class Transactions {
     try {
       const permit = await this.#options.statements.permit(at.pool, at.scope, activity)
       activity.phase = 'holding'
-      const transaction = open(at, work)
+      const transaction = open(at, work, activity)
       const inner = innerScope(at.scope, { transaction, datasource: at.datasource })
       let run: Run<T>
       try {
@@ -147,7 +147,7 @@ interface Place {
 
 type Run<T> = { transaction: Transaction; value: T } | { transaction: Transaction; error: unknown }
 
-function open(at: Place, work: BeginTransactionOptions): Transaction {
+function open(at: Place, work: BeginTransactionOptions, activity: Activity): Transaction {
   const id = randomUUID()
   const deadline = Math.min(deadlineIn(work.deadlineMs ?? transactionDeadlineMsDefault), at.scope.unit.deadline)
   return new Transaction({
@@ -162,7 +162,7 @@ function open(at: Place, work: BeginTransactionOptions): Transaction {
       unit: at.scope.unit.id,
       what: `the connection of transaction ${work.name ?? id} on ${describePool(at.pool)}`,
     },
-    handle: at.pool.adapter.begin({ id, deadline }),
+    handle: at.pool.adapter.begin({ id, deadline, activity }),
   })
 }
 

@@ -1,0 +1,60 @@
+import { describe, expect, inject, it } from 'vitest'
+import { type LabReport, runLab } from './lab.ts'
+
+const servers = { mongoUrl: inject('mongoUrl'), redisUrl: inject('redisUrl') }
+const run = (...args: string[]) => runLab(args, servers)
+
+/** A deadline at which a hang is called one; a run that completes takes a fraction of it. */
+const hang = ['--isolation', 'none', '--deadline-ms', '4000']
+const smallest = ['--pool', '1', '--lanes', '1', '--roots', '50', '--processes', '2']
+
+type Expected = Partial<LabReport>
+
+/** Scenario, its flags, and what must show without and with levels. */
+const pairs: readonly (readonly [string, readonly string[], (report: LabReport) => Expected, Expected])[] = [
+  ['pool', ['--topology', 'load-balanced'], hangsIn('POOL_WAIT'), { completed: 20 }],
+  ['pool', ['--processes', '1', '--depth', '1'], hangsIn('POOL_WAIT'), { completed: 20 }],
+  ['pool', ['--topology', 'replica-set'], () => ({ completed: 20 }), { completed: 20 }],
+  ['slots', [], hangsIn('LANE_WAIT'), { completed: 20 }],
+  ['starved-commit', [], hangsIn('POOL_WAIT'), { completed: 20 }],
+  ['blocked-stranger', [], hangsIn('POOL_WAIT'), { completed: 20 }],
+  ['backlog', [], () => ({ hung: 20, symptoms: { LANE_WAIT: 20 } }), { completed: 20 }],
+  ['long-operation', [], () => ({}), { completed: 20 }],
+  ['depth', [], () => ({ failed: 20, symptoms: { LEVEL_LIMIT: 20 } }), { failed: 20, symptoms: { LEVEL_LIMIT: 20 } }],
+  ['order', [], () => ({ failed: 20, symptoms: { LEVEL_ORDER: 20 } }), { failed: 20, symptoms: { LEVEL_ORDER: 20 } }],
+]
+
+function hangsIn(symptom: string) {
+  return (report: LabReport): Expected => {
+    expect(report.hung).toBeGreaterThan(0)
+    expect(report.symptoms[symptom] ?? 0).toBeGreaterThan(0)
+    return {}
+  }
+}
+
+describe.each(pairs)('%s %j', (scenario, flags, without, withLevels) => {
+  it('shows its symptom without levels', async () => {
+    const report = await run(scenario, ...flags, ...hang)
+    expect(report).toMatchObject({ verdict: 'as-expected', ...without(report) })
+  })
+
+  it('ends as promised with levels', async () => {
+    expect(await run(scenario, ...flags)).toMatchObject({ verdict: 'as-expected', hung: 0, ...withLevels })
+  })
+})
+
+it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+  '50 requests at once, %i deep, complete with every pool and lane of size 1',
+  async depth => {
+    const report = await run('pool', ...smallest, '--depth', String(depth))
+    expect(report).toMatchObject({ verdict: 'as-expected', completed: 50 })
+  },
+)
+
+it.each(['slots', 'starved-commit', 'blocked-stranger', 'backlog', 'long-operation'])(
+  '%s completes 50 requests, 3 deep, with every pool and lane of size 1',
+  async scenario => {
+    const report = await run(scenario, ...smallest, '--depth', '3')
+    expect(report).toMatchObject({ verdict: 'as-expected', completed: 50 })
+  },
+)
