@@ -8,7 +8,7 @@ export interface Totals {
 }
 
 /** Counts tests, and as one failure each whatever broke outside a test: a file that did not load, a hook. */
-export function count(modules: readonly TestModule[], unhandled: number): Totals {
+function count(modules: readonly TestModule[], unhandled: number): Totals {
   const totals = { passed: 0, failed: unhandled, skipped: 0 }
   for (const module of modules) {
     totals.failed += brokenIn(module)
