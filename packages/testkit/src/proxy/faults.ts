@@ -23,6 +23,8 @@ export interface Faults {
 export interface FaultConnection extends Faults {
   /** Counts from 0 in the order of arrival. */
   readonly index: number
+  /** How many bytes of either direction a blackhole has swallowed. */
+  readonly lostBytes: () => number
 }
 
 /** A proxy whose faults apply to every connection, those to come included (except `cut`). */
@@ -53,12 +55,12 @@ export async function startFaultProxy(target: string | HostPort): Promise<FaultP
   const weather: Weather = { delayMs: 0, mode: 'open', isRefusing: false }
   const connections: FaultConnection[] = []
   let count = 0
-  const server = createServer(client => {
+  const server = createServer({ allowHalfOpen: true }, client => {
     if (weather.isRefusing) {
       client.resetAndDestroy()
       return
     }
-    const connection = relay(client, connect(address), { index: count++, weather })
+    const connection = relay(client, connect({ ...address, allowHalfOpen: true }), { index: count++, weather })
     connections.push(connection)
     client.once('close', () => connections.splice(connections.indexOf(connection), 1))
   })
@@ -118,12 +120,14 @@ function relay(
   both(each => each.delay(weather.delayMs))
   if (weather.mode === 'paused') both(each => each.pause())
   if (weather.mode === 'blackhole') both(each => each.blackhole())
+  const lostBytes = (): number => flows.reduce((sum, each) => sum + each.lostBytes(), 0)
   return {
     index,
+    lostBytes,
     cut,
     pause: () => both(each => each.pause()),
     resume: () => {
-      if (flows.some(each => each.hasLost())) cut()
+      if (lostBytes() > 0) cut()
       else both(each => each.resume())
     },
     delay: ms => both(each => each.delay(ms)),

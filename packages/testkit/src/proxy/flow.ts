@@ -9,8 +9,8 @@ export interface Flow {
   delay(ms: number): void
   /** Swallows every byte from now on. */
   blackhole(): void
-  /** Whether bytes have been swallowed: such a stream cannot go on. */
-  hasLost(): boolean
+  /** How many bytes have been swallowed; with more than none a stream cannot go on. */
+  lostBytes(): number
 }
 
 interface Delivery {
@@ -25,7 +25,7 @@ export function flow(from: Socket, to: Socket): Flow {
   let delayMs = 0
   let isPaused = false
   let isBlackhole = false
-  let hasLost = false
+  let lostBytes = 0
   let timer: NodeJS.Timeout | undefined
 
   const deliver = (chunk: Buffer | undefined): void => {
@@ -50,7 +50,7 @@ export function flow(from: Socket, to: Socket): Flow {
   }
   const accept = (chunk: Buffer | undefined): void => {
     if (isBlackhole) {
-      hasLost = true
+      lostBytes += chunk?.length ?? 0
       return
     }
     if (delayMs === 0 && waiting.length === 0 && !isPaused) {
@@ -80,6 +80,6 @@ export function flow(from: Socket, to: Socket): Flow {
     blackhole: () => {
       isBlackhole = true
     },
-    hasLost: () => hasLost,
+    lostBytes: () => lostBytes,
   }
 }

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { withDefaults } from './arguments.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { diagnose, PortTaken } from './log-diagnosis.ts'
+import { moveMember } from './move-member.ts'
 import { choosePort, LOOPBACK } from './port.ts'
 import { type RunningProgram, runProgram } from './program.ts'
-import { formReplicaSet, REPLICA_SET } from './replica-set.ts'
+import { formReplicaSet, REPLICA_SET, wrongSize } from './replica-set.ts'
 import type { Member, Order, Program, RunningServer } from './server-kind.ts'
 
 const START_DEADLINE_MS = 40_000
@@ -24,6 +25,8 @@ export async function launchMongo(program: Program, order: Order): Promise<Runni
   const folder = await openDataFolder(order.dataDir, 'mongo')
   const plan = { program, folder, args: order.args }
   try {
+    const had = folder.last.ports.length
+    if (had > 0 && had !== order.members) throw wrongSize(had, order.members)
     for (let attempt = 1; ; attempt++) {
       const ports = await choosePorts(order.members, attempt === 1 ? folder.last.ports : [])
       try {
@@ -47,7 +50,9 @@ async function choosePorts(count: number, wanted: readonly number[]): Promise<nu
 
 async function startSet(plan: Plan, ports: readonly number[]): Promise<RunningServer> {
   const hosts = ports.map(port => `${LOOPBACK}:${port}`)
-  const running = await Promise.all(ports.map((port, index) => startMember(plan, port, index)))
+  const last = plan.folder.last.ports
+  if (last.some((port, index) => port !== ports[index])) await moveSet(plan, ports, hosts)
+  const running = await Promise.all(ports.map((port, index) => startMember(plan, { port, index })))
   const stopAll = async (): Promise<void> => {
     await Promise.all(running.map(each => each.stop()))
   }
@@ -77,6 +82,14 @@ async function startSet(plan: Plan, ports: readonly number[]): Promise<RunningSe
   }
 }
 
+async function moveSet(plan: Plan, ports: readonly number[], hosts: readonly string[]): Promise<void> {
+  const move = async (host: string, index: number): Promise<void> => {
+    const alone = await startMember(plan, { port: ports[index] ?? 0, index, isAlone: true })
+    await moveMember({ hosts, host, alone })
+  }
+  await Promise.all(hosts.map(move))
+}
+
 interface Seat {
   readonly port: number
   readonly index: number
@@ -98,20 +111,28 @@ function member(plan: Plan, running: RunningProgram[], seat: Seat): Member {
     kill: (signal = 'SIGKILL') => current().kill(signal),
     restart: async () => {
       await current().stop()
-      running[seat.index] = await startMember(plan, seat.port, seat.index)
+      running[seat.index] = await startMember(plan, seat)
       seat.save()
     },
   }
 }
 
-async function startMember({ program, folder, args }: Plan, port: number, index: number): Promise<RunningProgram> {
+interface Start {
+  readonly port: number
+  readonly index: number
+  /** Outside the set, for work on its stored configuration. */
+  readonly isAlone?: boolean
+}
+
+async function startMember(plan: Plan, { port, index, isAlone = false }: Start): Promise<RunningProgram> {
+  const { program, folder, args } = plan
   const data = join(folder.path, `data-${index}`)
   await mkdir(data, { recursive: true })
   const defaults = {
     '--dbpath': data,
     '--port': String(port),
     '--bind_ip': LOOPBACK,
-    '--replSet': REPLICA_SET,
+    ...(isAlone ? {} : { '--replSet': REPLICA_SET }),
     // Without these three each server takes half of the memory, 5 % of the disk, and a socket in the shared folder.
     '--wiredTigerCacheSizeGB': '0.25',
     '--oplogSize': '512',

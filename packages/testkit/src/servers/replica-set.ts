@@ -109,12 +109,14 @@ async function isSettled(clients: readonly MongoClient[], hosts: readonly string
   return primaries.length === 1 && ready.length === hosts.length && moved
 }
 
-function directClient(host: string): MongoClient {
+/** A client of this one member, whatever the set is up to. */
+export function directClient(host: string): MongoClient {
   const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, socketTimeoutMS: 20_000 }
   return new MongoClient(`mongodb://${host}/?directConnection=true`, { ...timeouts, maxPoolSize: 1 })
 }
 
-function wrongSize(got: number, wanted: number): TestkitError {
+/** The error of data that hold a set of another size. */
+export function wrongSize(got: number, wanted: number): TestkitError {
   const text = `The data folder holds a replica set of ${got}, asked for is one of ${wanted}; use another folder, or remove this one`
   return new TestkitError('SERVERS_DATA_FOLDER', text, { details: { got, wanted } })
 }
