@@ -138,7 +138,11 @@ async function startMember(plan: Plan, { port, index, isAlone = false }: Start):
     '--oplogSize': '512',
     '--nounixsocket': true,
     '--quiet': true,
-    '--setParameter': 'diagnosticDataCollectionEnabled=false',
+    '--setParameter': [
+      'diagnosticDataCollectionEnabled=false',
+      // A member of three otherwise stays for 15 s after SIGTERM, in case somebody still reads from it.
+      'shutdownTimeoutMillisForSignaledShutdown=300',
+    ],
   } as const
   return runProgram({
     file: program.file,
