@@ -135,7 +135,14 @@ export interface StatementBinding<Pool, Tx> {
    */
   statement<T>(what: string, run: (target: StatementTarget<Pool, Tx>) => Promise<T>): Promise<T>
   /** Takes a permit and keeps it for the scope, as an open cursor does whose connection is pinned. */
-  hold(what: string): Promise<{ release(): void }>
+  hold(what: string): Promise<StatementHold<Pool, Tx>>
   /** Calls `close` before the transaction, or else the unit of work, ends. Call the result to forget it. */
   onEnd(close: () => Promise<void>): () => void
+}
+
+/** A permit that outlives a statement. */
+export interface StatementHold<Pool, Tx> {
+  /** Runs a statement with this permit. @throws CONTEXT_ENDED, CONTEXT_MISSING */
+  statement<T>(what: string, run: (target: StatementTarget<Pool, Tx>) => Promise<T>): Promise<T>
+  release(): void
 }

@@ -9,6 +9,7 @@ export type {
   OpenPoolOptions,
   PoolLimits,
   StatementBinding,
+  StatementHold,
   StatementScope,
   StatementTarget,
 } from './datasource.ts'

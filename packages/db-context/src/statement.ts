@@ -4,6 +4,7 @@ import type {
   DatasourcePool,
   DatasourceTransaction,
   StatementBinding,
+  StatementHold,
   StatementScope,
   StatementTarget,
 } from './datasource.ts'
@@ -119,19 +120,32 @@ export class Statements {
     }
   }
 
-  async #hold(at: Bound, what: string): Promise<{ release(): void }> {
+  async #hold(at: Bound, what: string): Promise<StatementHold<DatasourcePool, DatasourceTransaction>> {
     const activity = this.#begin(at, what)
     try {
+      await this.#options.start()
       const permit = await this.permit(at.pool, this.#options.require(), activity)
       const unit = at.scope.unit.id
       const hold: Hold = { rank: at.pool.rank, unit, what: `an open cursor (${what}) that keeps its connection` }
       at.scope.cursors.add(hold)
       return {
+        statement: (inner, run) => this.#held(at, inner, run),
         release: () => {
           at.scope.cursors.delete(hold)
           permit.release()
         },
       }
+    } finally {
+      this.#options.ledger.end(activity)
+    }
+  }
+
+  async #held<T>(at: Bound, what: string, run: Run<T>): Promise<T> {
+    this.#options.require()
+    const activity = this.#begin(at, what)
+    activity.phase = 'running'
+    try {
+      return await run(target(at.pool, at.scope, activity))
     } finally {
       this.#options.ledger.end(activity)
     }

@@ -1,0 +1,68 @@
+import type { ErrorClass } from '@strata/db-context'
+
+/** Codes of an election or a shutdown: the transaction has not been committed, another primary can take it. */
+const electionCodes = new Set([91, 189, 10058, 10107, 11600, 11602, 13435, 13436])
+const conflictCodes = new Set([112, 24])
+const networkNames = new Set([
+  'MongoNetworkError',
+  'MongoNetworkTimeoutError',
+  'MongoPoolClearedError',
+  'PoolClearedOnNetworkError',
+])
+
+/** What is read of an error. By name, code and label: two copies of the driver may be installed, and errors cross queues. */
+interface Readable {
+  readonly name?: unknown
+  readonly code?: unknown
+  readonly cause?: unknown
+  readonly hasErrorLabel?: unknown
+  readonly errorLabels?: unknown
+}
+
+export function hasLabel(error: unknown, label: string): boolean {
+  const { hasErrorLabel, errorLabels } = read(error)
+  if (typeof hasErrorLabel === 'function') return hasErrorLabel.call(error, label) === true
+  return Array.isArray(errorLabels) && errorLabels.includes(label)
+}
+
+export const hasName = (error: unknown, name: string): boolean => read(error).name === name
+
+export const codeOf = (error: unknown): number | undefined => {
+  const { code } = read(error)
+  return typeof code === 'number' ? code : undefined
+}
+
+/** True for an answer of the server, in contrast to what the driver or the network says. */
+export function isServerError(error: unknown): boolean {
+  const { name } = read(error)
+  return name === 'MongoServerError' || name === 'MongoWriteConcernError' || name === 'MongoBulkWriteError'
+}
+
+export const isWaitQueueTimeout = (error: unknown): boolean => hasName(error, 'MongoWaitQueueTimeoutError')
+
+/** Reads an error of a statement, a commit or an abort; one of ours is read by what it was made from. */
+export function classify(error: unknown): ErrorClass {
+  const origin = originOf(error)
+  const code = codeOf(origin)
+  const conflict = code !== undefined && conflictCodes.has(code)
+  return {
+    transient: conflict || hasLabel(origin, 'TransientTransactionError') || isInterrupted(origin),
+    conflict,
+    endsTransaction: isServerError(origin) || hasLabel(origin, 'TransientTransactionError'),
+  }
+}
+
+function isInterrupted(error: unknown): boolean {
+  const { name } = read(error)
+  const code = codeOf(error)
+  return (typeof name === 'string' && networkNames.has(name)) || (code !== undefined && electionCodes.has(code))
+}
+
+function originOf(error: unknown): unknown {
+  const { name, cause } = read(error)
+  return name === 'StrataError' && cause !== undefined ? cause : error
+}
+
+function read(error: unknown): Readable {
+  return typeof error === 'object' && error !== null ? error : {}
+}

@@ -1,0 +1,93 @@
+import type { Outcome } from '@strata/db-context'
+
+/**
+ * What a member of the driver's collection is to a bound one.
+ *
+ * - `statement`: one operation from call to answer; `effect` says what a server that gave it up may have done
+ * - `write-one`: a statement that writes one document, which may be sent in slices
+ * - `cursor`, `bulk`: builds an object whose own operations are bound where this one was called
+ * - `property`: answered without the server
+ * - `service`: only through the service door
+ * - `refused`: not reachable at all
+ */
+export type Method =
+  | { readonly kind: 'statement'; readonly options: number; readonly effect: 'read' | 'many' }
+  | { readonly kind: 'write-one'; readonly options: number }
+  | { readonly kind: 'cursor'; readonly options: number }
+  | { readonly kind: 'bulk'; readonly options: number }
+  | { readonly kind: 'property' }
+  | { readonly kind: 'service'; readonly options: number | undefined }
+  | { readonly kind: 'stream'; readonly options: number }
+  | { readonly kind: 'refused' }
+
+const read = (options: number) => ({ kind: 'statement', options, effect: 'read' }) as const
+const writeMany = (options: number) => ({ kind: 'statement', options, effect: 'many' }) as const
+const writeOne = (options: number) => ({ kind: 'write-one', options }) as const
+const cursor = (options: number) => ({ kind: 'cursor', options }) as const
+const bulk = (options: number) => ({ kind: 'bulk', options }) as const
+const service = (options?: number) => ({ kind: 'service', options }) as const
+const property = { kind: 'property' } as const
+const refused = { kind: 'refused' } as const
+
+/** Every member of the driver's collection; a test keeps it complete. The number is the index of the options argument. */
+export const collectionMethods = {
+  aggregate: cursor(1),
+  bsonOptions: property,
+  bulkWrite: writeMany(1),
+  collectionName: property,
+  count: read(1),
+  countDocuments: read(1),
+  createIndex: service(1),
+  createIndexes: service(1),
+  createSearchIndex: service(),
+  createSearchIndexes: service(),
+  dbName: property,
+  deleteMany: writeMany(1),
+  deleteOne: writeOne(1),
+  distinct: read(2),
+  drop: service(0),
+  dropIndex: service(1),
+  dropIndexes: service(0),
+  dropSearchIndex: service(),
+  estimatedDocumentCount: read(0),
+  find: cursor(1),
+  findOne: read(1),
+  findOneAndDelete: writeOne(1),
+  findOneAndReplace: writeOne(2),
+  findOneAndUpdate: writeOne(2),
+  // Internal to the driver; `namespace` says the same.
+  fullNamespace: refused,
+  hint: property,
+  indexExists: read(1),
+  indexInformation: read(0),
+  indexes: read(0),
+  initializeOrderedBulkOp: bulk(0),
+  initializeUnorderedBulkOp: bulk(0),
+  insertMany: writeMany(1),
+  insertOne: writeOne(1),
+  isCapped: read(0),
+  listIndexes: cursor(0),
+  listSearchIndexes: cursor(1),
+  namespace: property,
+  options: read(0),
+  readConcern: property,
+  readPreference: property,
+  // Hands out a collection of the driver, and renames under everybody who is bound to the old name.
+  rename: refused,
+  replaceOne: writeOne(2),
+  // Has had no effect since 7.8 of the driver.
+  timeoutMS: refused,
+  updateMany: writeMany(2),
+  updateOne: writeOne(2),
+  updateSearchIndex: service(),
+  watch: { kind: 'stream', options: 1 },
+  writeConcern: property,
+} as const satisfies Record<string, Method>
+
+export type MethodName = keyof typeof collectionMethods
+
+/** What became of an operation that the server gave up at its time limit: of several documents some may be written. */
+export function outcomeAtLimit(method: Method): Outcome {
+  if (method.kind === 'write-one' || method.kind === 'cursor') return 'not-applied'
+  return method.kind === 'statement' && method.effect === 'read' ? 'not-applied' : 'unknown'
+}

@@ -1,0 +1,146 @@
+import { dbContextError, type StatementHold, type StrataError } from '@strata/db-context'
+import type { AbstractCursor } from 'mongodb'
+import type { MongoBinding } from '../door.ts'
+import type { MongoPool } from '../pool/pool.ts'
+import type { MongoTransaction } from '../pool/transaction.ts'
+import { type Call, type MongoTarget, send, whatOf } from '../statement/call.ts'
+import { timeLimit } from '../statement/limit.ts'
+import type { TimeLimit } from '../translate.ts'
+
+/**
+ * Gets the fetches of one cursor their connection.
+ *
+ * On a replica set each fetch is a statement of its own, and nothing is held between two. Behind a load balancer the
+ * server's cursor pins its connection, so the permit is kept with it, until the cursor has no more batches: a fetch that
+ * took another permit could wait for the one its own cursor holds. Inside a transaction that connection is the
+ * transaction's, and each fetch one of its statements.
+ */
+export class Fetches {
+  /** The cursor's own `maxTimeMS`; it spans all its batches, as the server counts it. */
+  userMs: number | undefined
+  readonly #raw: AbstractCursor
+  readonly #binding: MongoBinding
+  readonly #call: Call
+  #limit: TimeLimit | undefined
+  #hold: StatementHold<MongoPool, MongoTransaction> | undefined
+  #forget: (() => void) | undefined
+  #ended: StrataError | undefined
+
+  constructor(raw: AbstractCursor, binding: MongoBinding, call: Call) {
+    this.#raw = raw
+    this.#binding = binding
+    this.#call = call
+    this.userMs = call.options?.maxTimeMS
+  }
+
+  /** True when the next document, or the news that there is none, has to come from the server. */
+  get needsServer(): boolean {
+    return this.#raw.bufferedCount() === 0 && !this.#raw.closed && this.#raw.id?.isZero() !== true
+  }
+
+  /** True when an iteration keeps its connection between two fetches. */
+  get pins(): boolean {
+    return this.#binding.pool.topology === 'load-balanced' && this.#binding.transaction === undefined
+  }
+
+  get isStarted(): boolean {
+    return this.#limit !== undefined
+  }
+
+  /** @throws TRANSACTION_ENDED, CONTEXT_ENDED when the cursor was closed with what surrounded it */
+  check(): void {
+    if (this.#ended) throw this.#ended
+  }
+
+  /** Reads from the server, with all that the server may still have for it. */
+  async fetch<T>(method: string, run: () => Promise<T>): Promise<T> {
+    this.check()
+    const what = this.#what(method)
+    try {
+      if (!this.pins) return await this.#binding.statement(what, target => this.#send(target, run))
+      this.#hold ??= await this.#binding.hold(what)
+      return await this.#hold.statement(what, target => this.#send(target, run))
+    } finally {
+      this.#settle()
+    }
+  }
+
+  /** Reads all that is left in one statement, which holds a pinned connection no longer than itself. */
+  async fetchAll<T>(method: string, run: () => Promise<T>): Promise<T> {
+    if (!this.pins || this.#hold) return await this.fetch(method, run)
+    this.check()
+    return await this.#binding.statement(this.#what(method), target => this.#send(target, run))
+  }
+
+  /** Runs what does not move the cursor. */
+  async aside<T>(method: string, run: () => Promise<T>): Promise<T> {
+    return await this.#binding.statement(this.#what(method), target => {
+      const limit = this.#limit ?? this.#newLimit(target)
+      return send(this.#call, { target, limit, run })
+    })
+  }
+
+  async close(): Promise<void> {
+    try {
+      if (!this.#isOpen) await this.#raw.close()
+      else if (this.#hold) await this.#hold.statement(this.#what('close'), () => this.#raw.close())
+      else await this.#binding.statement(this.#what('close'), () => this.#raw.close())
+    } catch {
+      // Refused, because its unit has ended or the pool is taken: the server's cursor is closed all the same. That is one
+      // short command which waits for no document.
+      await this.#raw.close()
+    } finally {
+      this.#settle()
+    }
+  }
+
+  rewind(): void {
+    this.check()
+    this.#raw.rewind()
+    this.#limit = undefined
+    this.#settle()
+  }
+
+  get #isOpen(): boolean {
+    const { id, closed, killed } = this.#raw
+    return id !== undefined && !id.isZero() && !closed && !killed
+  }
+
+  #what(method: string): string {
+    return `${whatOf(this.#call)}.${method}`
+  }
+
+  #send<T>(target: MongoTarget, run: () => Promise<T>): Promise<T> {
+    this.#limit ??= this.#newLimit(target)
+    return send(this.#call, { target, limit: this.#limit, run })
+  }
+
+  #newLimit(target: MongoTarget): TimeLimit {
+    const { operationTimeoutMs } = this.#call.door.settings
+    const limit = timeLimit(operationTimeoutMs, this.userMs, target.deadline)
+    this.#raw.maxTimeMS(limit.ms)
+    return limit
+  }
+
+  /** Gives the permit back as soon as the server has no more, and sees to the end of what it still has. */
+  #settle(): void {
+    if (this.#isOpen) {
+      this.#forget ??= this.#binding.onEnd(() => this.#end())
+      return
+    }
+    this.#hold?.release()
+    this.#hold = undefined
+    this.#forget?.()
+    this.#forget = undefined
+  }
+
+  async #end(): Promise<void> {
+    const inside = this.#binding.transaction !== undefined
+    this.#ended = dbContextError(
+      inside ? 'TRANSACTION_ENDED' : 'CONTEXT_ENDED',
+      `Cursor of ${whatOf(this.#call)} was closed when its ${inside ? 'transaction' : 'unit of work'} ended: read it inside`,
+    )
+    await this.#raw.close()
+    this.#settle()
+  }
+}

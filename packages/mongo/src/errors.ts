@@ -1,0 +1,38 @@
+import { type ErrorSpec, errorFactory } from '@strata/db-context'
+
+const refused = { outcome: 'not-applied', transient: false } as const
+const later = { outcome: 'not-applied', transient: true } as const
+
+/** Every error that `mongo` adds to those of `db-context`; `docs/reference/errors.md` is kept equal to it by a test. */
+export const mongoErrors = {
+  BUDGET_UNREADABLE: {
+    ...refused,
+    when: 'The server does not tell this user its connection limit, and `connectionsMax` is not given',
+  },
+  CONNECTION_BUDGET: {
+    ...refused,
+    when: 'The server cannot hold the connections of this process beside those of the registered ones',
+  },
+  OPERATION_TIMEOUT: {
+    outcome: 'unknown',
+    transient: false,
+    when: 'The server did not finish an operation within `operationTimeoutMs`',
+  },
+  SERVER_UNREACHABLE: { ...later, when: 'No server of the URL that can take the operation answered in time' },
+  SERVICE_ONLY: {
+    ...refused,
+    when: 'Index and collection definition, change streams and tailable cursors were used outside `service`',
+  },
+  SESSION_REFUSED: { ...refused, when: 'An operation was given a `session`; the level it is called at decides that' },
+  STREAM_LIMIT: { ...later, when: 'More change streams than `streamsMax` were to be open at once' },
+  TOPOLOGY_UNSUPPORTED: { ...refused, when: 'The server is a standalone, which has no transactions' },
+  WRITE_UNCONFIRMED: {
+    outcome: 'applied',
+    transient: false,
+    when: 'A write was applied, and a majority did not confirm within its time that it lasts',
+  },
+} as const satisfies Record<string, ErrorSpec>
+
+export type MongoErrorCode = keyof typeof mongoErrors
+
+export const mongoError = errorFactory(mongoErrors)

@@ -1,0 +1,98 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Activity, BeginOptions, DatasourcePool, ErrorClass, OpenPoolOptions } from '@strata/db-context'
+import type { Collection, Document, MongoClient } from 'mongodb'
+import { classify } from '../classify.ts'
+import type { Settings } from '../options.ts'
+import { serverUnreachable } from '../translate.ts'
+import { createClient } from './client.ts'
+import { readTopology, type Topology } from './topology.ts'
+import { MongoTransaction } from './transaction.ts'
+import { ActivityPhases, PoolUsage } from './usage.ts'
+
+/** Sockets and timers of a client outlive the work that opened it, so they must not keep its context. */
+const outsideAnyContext = AsyncLocalStorage.snapshot()
+
+/** The client of one level. */
+export class MongoPool implements DatasourcePool<MongoTransaction> {
+  readonly client: MongoClient
+  readonly settings: Settings
+  readonly writeConcernTimeoutMs: number
+  readonly #phases: ActivityPhases | undefined
+  readonly #usage: PoolUsage
+  readonly #collections = new Map<string, Collection<Document>>()
+  #topology: Topology | undefined
+  #closed = false
+
+  constructor(settings: Settings, { max, timeoutMs, unpermitted }: Omit<OpenPoolOptions, 'level'>) {
+    this.settings = settings
+    this.writeConcernTimeoutMs = settings.writeConcernTimeoutMs
+    this.client = createClient(settings, { max, min: 1, timeoutMs, watched: unpermitted })
+    this.#usage = new PoolUsage(this.client)
+    this.#phases = unpermitted ? new ActivityPhases(this.client) : undefined
+  }
+
+  /** Known once `ready` has resolved. */
+  get topology(): Topology | undefined {
+    return this.#topology
+  }
+
+  /** @throws SERVER_UNREACHABLE, TOPOLOGY_UNSUPPORTED */
+  async ready(): Promise<void> {
+    const { startTimeoutMs } = this.settings
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(
+      () => late.reject(serverUnreachable('start', `no answer within startTimeoutMs (${startTimeoutMs} ms)`)),
+      startTimeoutMs,
+    )
+    try {
+      this.#topology = await Promise.race([outsideAnyContext(() => this.#connect()), late.promise])
+    } catch (error) {
+      // Ends the selection that goes on in the background; a later `ready` opens the client anew.
+      await this.client.close()
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  begin(options: BeginOptions): MongoTransaction {
+    return new MongoTransaction(this, options)
+  }
+
+  usage(): { readonly inUse: number; readonly waiting: number } {
+    return this.#usage.now
+  }
+
+  classify(error: unknown): ErrorClass {
+    return classify(error)
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.client.close()
+  }
+
+  collection(database: string, name: string): Collection<Document> {
+    const key = `${database}.${name}`
+    let collection = this.#collections.get(key)
+    if (!collection) {
+      collection = this.client.db(database).collection(name)
+      this.#collections.set(key, collection)
+    }
+    return collection
+  }
+
+  /** Runs what sends a command, so that `activity` shows whether the driver keeps it waiting. */
+  send<T>(activity: Activity, send: () => Promise<T>): Promise<T> {
+    return this.#phases ? this.#phases.run(activity, send) : send()
+  }
+
+  async #connect(): Promise<Topology> {
+    await this.client.connect()
+    return await readTopology(this.client, this.settings.startTimeoutMs)
+  }
+}

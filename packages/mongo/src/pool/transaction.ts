@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type BeginOptions, type DatasourceTransaction, dbContextError, remainingMs } from '@strata/db-context'
+import type { ClientSession, MongoClient } from 'mongodb'
+import { hasLabel, hasName, isWaitQueueTimeout } from '../classify.ts'
+import { poolTimeout, serverUnreachable } from '../translate.ts'
+
+export interface TransactionPool {
+  readonly client: MongoClient
+  readonly writeConcernTimeoutMs: number
+  send<T>(activity: BeginOptions['activity'], send: () => Promise<T>): Promise<T>
+}
+
+/** Between two tries of a commit: an election takes seconds, so nothing is gained by asking more often. */
+const commitPauseMs = 50
+
+/** A session with an open transaction. On a load balancer it pins one connection from its first statement to `end`. */
+export class MongoTransaction implements DatasourceTransaction {
+  readonly session: ClientSession
+  readonly #pool: TransactionPool
+  readonly #begin: BeginOptions
+
+  constructor(pool: TransactionPool, begin: BeginOptions) {
+    this.#pool = pool
+    this.#begin = begin
+    this.session = pool.client.startSession()
+    this.session.startTransaction({
+      readConcern: { level: 'snapshot' },
+      writeConcern: { w: 'majority', wtimeoutMS: pool.writeConcernTimeoutMs },
+      readPreference: 'primary',
+      maxCommitTimeMS: pool.writeConcernTimeoutMs,
+    })
+  }
+
+  /**
+   * Commits, and asks again on the same session while the answer is unknown and the deadline has not passed: the server
+   * answers a commit it has already done with success. The driver itself gives up after one retry, and after a timeout of
+   * its wait queue without having sent anything, which leaves the documents locked for a minute.
+   */
+  async commit(): Promise<void> {
+    let sent = false
+    for (;;) {
+      try {
+        await this.#send(() => this.session.commitTransaction())
+        return
+      } catch (error) {
+        const unsent = isUnsent(error)
+        sent ||= !unsent
+        if (!unsent && !hasLabel(error, 'UnknownTransactionCommitResult')) throw error
+        if (remainingMs(this.#begin.deadline) <= commitPauseMs) throw await this.#giveUp(error, sent)
+        await sleep(commitPauseMs)
+      }
+    }
+  }
+
+  async abort(): Promise<void> {
+    // It fails where there is nothing left to abort; an abort that the network swallowed is the server's to time out.
+    await this.#send(() => this.session.abortTransaction()).catch(() => {})
+  }
+
+  async end(): Promise<void> {
+    await this.session.endSession()
+  }
+
+  #send<T>(send: () => Promise<T>): Promise<T> {
+    return this.#pool.send(this.#begin.activity, send)
+  }
+
+  async #giveUp(cause: unknown, sent: boolean): Promise<Error> {
+    const { id } = this.#begin
+    if (sent) {
+      return dbContextError(
+        'COMMIT_UNKNOWN',
+        `Commit of transaction ${id} was sent and not answered in time: ask the data`,
+        {
+          details: { transaction: id },
+          cause,
+        },
+      )
+    }
+    await this.#kill()
+    const what = `commit of transaction ${id}`
+    return isWaitQueueTimeout(cause) ? poolTimeout(what, this.#begin.activity, cause) : serverUnreachable(what, cause)
+  }
+
+  /** The driver takes a commit that it never sent for done and would never abort it. */
+  async #kill(): Promise<void> {
+    const lsid = this.session.id
+    if (!lsid) return
+    await this.#pool.client
+      .db('admin')
+      .command({ killSessions: [lsid] })
+      .catch(() => {})
+  }
+}
+
+const isUnsent = (error: unknown) => isWaitQueueTimeout(error) || hasName(error, 'MongoServerSelectionError')

@@ -1,0 +1,93 @@
+import { type Activity, dbContextError, type Outcome, type StrataError } from '@strata/db-context'
+import { codeOf, hasName, isServerError, isWaitQueueTimeout } from './classify.ts'
+import { mongoError } from './errors.ts'
+
+const maxTimeExpired = 50
+const writeConcernTimeout = 64
+
+/** Whose limit an operation was sent with. */
+export type LimitOf = 'user' | 'operation' | 'deadline'
+
+/** The `maxTimeMS` of one send. */
+export interface TimeLimit {
+  readonly ms: number
+  readonly of: LimitOf
+}
+
+/** What an error is about. */
+export interface Sent {
+  readonly what: string
+  readonly activity: Activity
+  readonly limit: TimeLimit
+  /** What became of the operation when the server gave it up at its time limit. */
+  readonly outcomeAtLimit: Outcome
+}
+
+/** True when the server gave an operation up at its time limit and says so itself: then a single write was not applied. */
+export function isTimeLimit(error: unknown): boolean {
+  return codeOf(error) === maxTimeExpired && isServerError(error) && !isWriteConcernError(error)
+}
+
+/**
+ * True when a write was applied and only its confirmation is missing. It may carry the same code as one that was given up:
+ * told apart by the code alone, a write would be sent twice.
+ */
+export function isUnconfirmed(error: unknown): boolean {
+  const code = codeOf(error)
+  return isWriteConcernError(error) && (code === maxTimeExpired || code === writeConcernTimeout)
+}
+
+const isWriteConcernError = (error: unknown) => hasName(error, 'MongoWriteConcernError')
+
+/**
+ * Gives the bounds that are ours their own errors; whatever else the server or the driver says stays as it is, labels and
+ * all.
+ */
+export function translate(error: unknown, sent: Sent): unknown {
+  if (isWaitQueueTimeout(error)) return poolTimeout(sent.what, sent.activity, error)
+  if (hasName(error, 'MongoServerSelectionError')) return serverUnreachable(sent.what, error)
+  if (isTimeLimit(error)) return timeLimit(error, sent)
+  if (isUnconfirmed(error)) return unconfirmed(sent.what, { cause: error, outcome: 'applied' })
+  return error
+}
+
+export function unconfirmed(what: string, { cause, outcome }: { cause: unknown; outcome: Outcome }): StrataError {
+  return mongoError(
+    'WRITE_UNCONFIRMED',
+    `Write was applied and no majority confirmed it in time: ${what}. Ask the data`,
+    {
+      outcome,
+      details: { what },
+      cause,
+    },
+  )
+}
+
+export function poolTimeout(what: string, activity: Activity, cause: unknown): StrataError {
+  const { datasource, level } = activity
+  const waitedMs = Math.round(performance.now() - activity.since)
+  return dbContextError(
+    'POOL_TIMEOUT',
+    `No connection of ${datasource} at level ${level} came free within ${waitedMs} ms: ${what}. ` +
+      'Raise the pool, or shorten what holds it',
+    { details: { datasource, level, waitedMs }, cause },
+  )
+}
+
+export function serverUnreachable(what: string, cause: unknown): StrataError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return mongoError('SERVER_UNREACHABLE', `No server could be reached in time for ${what}: ${reason}`, { cause })
+}
+
+function timeLimit(error: unknown, { what, limit, outcomeAtLimit: outcome, activity }: Sent): unknown {
+  if (limit.of === 'user') return error
+  const options = { outcome, details: { what, limitMs: limit.ms, datasource: activity.datasource }, cause: error }
+  if (limit.of === 'deadline') {
+    return dbContextError('DEADLINE_EXCEEDED', `Server did not finish ${what} before the deadline around it`, options)
+  }
+  return mongoError(
+    'OPERATION_TIMEOUT',
+    `Server did not finish ${what} within operationTimeoutMs (${limit.ms} ms): raise it, or shorten the operation`,
+    options,
+  )
+}
