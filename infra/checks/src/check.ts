@@ -14,7 +14,10 @@ const vitestConfig = 'infra/checks/vitest.config.ts'
 const steps: readonly Step[] = [
   { title: 'Format and lint', command: ['node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings'] },
   { title: 'Types', command: ['node_modules/turbo/bin/turbo', 'run', 'types', '--output-logs=errors-only'] },
-  { title: 'Unused code', command: ['node_modules/knip/bin/knip.js', '--config', 'infra/checks/knip.jsonc', '--no-config-hints'] },
+  {
+    title: 'Unused code',
+    command: ['node_modules/knip/bin/knip.js', '--config', 'infra/checks/knip.jsonc', '--no-config-hints'],
+  },
   {
     title: 'Import rules and unit tests',
     command: ['node_modules/vitest/vitest.mjs', 'run', '--config', vitestConfig, '--project', 'unit'],

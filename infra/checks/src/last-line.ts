@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import type { Reporter, TestModule } from 'vitest/node'
+import type { Reporter, TestModule, Vitest } from 'vitest/node'
 
 export interface Totals {
   passed: number
@@ -37,8 +37,10 @@ export function lastLine({ passed, failed, skipped }: Totals): string {
 export class LastLineReporter implements Reporter {
   // What a run that never comes to its end reports.
   #totals: Totals = { passed: 0, failed: 1, skipped: 0 }
+  #mayBeEmpty = false
 
-  onInit(): void {
+  onInit({ config }: Vitest): void {
+    this.#mayBeEmpty = config.passWithNoTests === true
     process.once('exit', () => this.#write())
     // Whoever started the run holds the other end; without it (killed) nobody would end this process.
     process.once('disconnect', () => process.exit(1))
@@ -52,7 +54,7 @@ export class LastLineReporter implements Reporter {
 
   #write(): void {
     const { passed, failed } = this.#totals
-    if (failed > 0 || passed === 0) process.exitCode = 1
+    if (failed > 0 || (passed === 0 && !this.#mayBeEmpty)) process.exitCode = 1
     writeSync(1, `${lastLine(this.#totals)}\n`)
   }
 }
