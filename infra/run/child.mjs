@@ -35,6 +35,9 @@ export function run(program, args, { env, stdio, limitMs }) {
     }
     const handlers = { SIGINT: stop, SIGTERM: stop, SIGHUP: () => stop('SIGTERM') }
     for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler)
+    // npm tells nobody when it is killed; its child is then given another parent.
+    const parent = process.ppid
+    const orphaned = setInterval(() => process.ppid !== parent && stoppingSince === undefined && stop('SIGTERM'), 1000)
     if (limitMs !== undefined) {
       later(limitMs, () => {
         process.stderr.write(`Stopped: this took longer than its limit of ${limitMs / 60_000} minutes\n`)
@@ -43,6 +46,7 @@ export function run(program, args, { env, stdio, limitMs }) {
     }
 
     const settle = () => {
+      clearInterval(orphaned)
       for (const timer of timers) clearTimeout(timer)
       for (const [signal, handler] of Object.entries(handlers)) process.off(signal, handler)
     }

@@ -7,13 +7,15 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 const runFolder = new URL('../../run/', import.meta.url)
 
 /** A process that runs `child` (a script) the way run.mjs runs a job, and exits as it does. */
-function parentOf(child: string, options = ''): { parent: ChildProcess; output: () => string } {
+function parentOf(child: string, options = '', underShell = false): { parent: ChildProcess; output: () => string } {
   const script = `
     const { run } = await import(${JSON.stringify(new URL('child.mjs', runFolder).href)})
     const stdio = ['ignore', 'inherit', 'inherit', 'ipc']
     const { code } = await run(process.execPath, ['-e', ${JSON.stringify(child)}], { env: process.env, stdio ${options} })
     process.exitCode = code`
-  const parent = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const command = [process.execPath, '--input-type=module', '-e', script]
+  const [program = '', ...args] = underShell ? ['sh', '-c', '"$0" "$@"; exit 1', ...command] : command
+  const parent = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   parent.stdout.on('data', chunk => {
     text += chunk
@@ -71,6 +73,16 @@ describe('the root commands', () => {
   test('a job that is over its limit is stopped', async () => {
     const running = parentOf('setInterval(() => {}, 1000)', ', limitMs: 300')
     expect(await ended(running)).toBe(143)
+  })
+
+  test('a job is stopped when the npm above it is killed', async () => {
+    const child = `process.on('SIGTERM', () => { console.log('stopped'); process.exit() })
+      setInterval(() => {}, 1000); console.log('ready')`
+    const running = parentOf(child, '', true)
+    await started(running)
+    running.parent.kill('SIGKILL')
+    await ended(running)
+    expect(running.output()).toBe('ready\nstopped\n')
   })
 
   test('a job hears of it when the process that runs it is killed', async () => {
