@@ -5,6 +5,7 @@ import type { Door, MongoBinding } from '../door.ts'
 import { mongoError } from '../errors.ts'
 import { createClient } from '../pool/client.ts'
 import { type Call, type GivenOptions, refuseSession, runStatement, whatOf } from '../statement/call.ts'
+import { isSliceable, runSliced } from '../write/sliced-write.ts'
 import type { BoundCollection } from './bound-collection.ts'
 import { collectionMethods, type Method } from './methods.ts'
 
@@ -65,7 +66,7 @@ function run(call: Call): unknown {
     case 'statement':
       return runBound(call)
     case 'write-one':
-      return runBound(call)
+      return runWrite(call)
     case 'bulk':
       return beginBulk(bind(call), call)
     case 'cursor':
@@ -78,6 +79,11 @@ function run(call: Call): unknown {
 /** Async, so that a refusal is a rejection; it binds before its first await, which is at the call. */
 async function runBound(call: Call): Promise<unknown> {
   return await runStatement(bind(call), call)
+}
+
+async function runWrite(call: Call): Promise<unknown> {
+  const binding = bind(call)
+  return await (isSliceable(binding, call) ? runSliced(binding, call) : runStatement(binding, call))
 }
 
 function bind(call: Call): MongoBinding {

@@ -21,6 +21,7 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   readonly #usage: PoolUsage
   readonly #collections = new Map<string, Collection<Document>>()
   #topology: Topology | undefined
+  #election: string | undefined
   #closed = false
 
   constructor(settings: Settings, { max, timeoutMs, unpermitted }: Omit<OpenPoolOptions, 'level'>) {
@@ -28,12 +29,20 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
     this.writeConcernTimeoutMs = settings.writeConcernTimeoutMs
     this.client = createClient(settings, { max, min: 1, timeoutMs, watched: unpermitted })
     this.#usage = new PoolUsage(this.client)
+    this.client.on('serverDescriptionChanged', ({ newDescription: { type, electionId } }) => {
+      if (type === 'RSPrimary') this.#election = electionId?.toHexString()
+    })
     this.#phases = unpermitted ? new ActivityPhases(this.client) : undefined
   }
 
   /** Known once `ready` has resolved. */
   get topology(): Topology | undefined {
     return this.#topology
+  }
+
+  /** Names the election that the current primary came from, as far as this process has seen. */
+  get election(): string | undefined {
+    return this.#election
   }
 
   /** @throws SERVER_UNREACHABLE, TOPOLOGY_UNSUPPORTED */

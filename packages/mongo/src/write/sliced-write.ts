@@ -1,0 +1,72 @@
+import { dbContextError, remainingMs } from '@strata/db-context'
+import type { MongoBinding } from '../door.ts'
+import { type Call, invoke, type MongoTarget, whatOf } from '../statement/call.ts'
+import { isTimeLimit, isUnconfirmed, type TimeLimit, translate } from '../translate.ts'
+import { confirm } from './confirm.ts'
+import { afterSlice, nextSlice, notBegun, type Slice, type SliceProgress } from './slice.ts'
+
+/**
+ * True for a write that may be given up by the server and sent again: one document, outside a transaction, with its answer
+ * awaited. Not behind a mongos or a load balancer, where one shard may have applied it when another gives up. Not an upsert:
+ * blocked by a key that an open transaction inserted, it does not heed its time limit.
+ */
+export function isSliceable({ pool, transaction }: MongoBinding, { door, options }: Call): boolean {
+  if (transaction || pool.topology !== 'replica-set' || !door.scope.isolated) return false
+  return !(options?.['upsert'] || options?.['explain'] || isUnacknowledged(options))
+}
+
+/**
+ * Sends a write in slices until the document it waits for comes free. Each slice is a statement of its own, so the
+ * connection goes back in between and the write queues again behind those that came meanwhile: were it kept, the commit
+ * that frees the document could starve behind it.
+ *
+ * @throws LOCK_TIMEOUT after `lockWaitMs` of the server's time, DEADLINE_EXCEEDED, OPERATION_TIMEOUT (all `not-applied`)
+ */
+export async function runSliced(binding: MongoBinding, call: Call): Promise<unknown> {
+  let progress = notBegun
+  for (;;) {
+    const run = await binding.statement(whatOf(call), target => sendSlice(call, target, progress))
+    if ('value' in run) return run.value
+    progress = run.progress
+  }
+}
+
+type SliceRun = { readonly value: unknown } | { readonly progress: SliceProgress }
+
+async function sendSlice(call: Call, target: MongoTarget, progress: SliceProgress): Promise<SliceRun> {
+  const { door, options } = call
+  const bounds = {
+    lockWaitMs: door.scope.lockWaitMs,
+    operationMs: door.settings.operationTimeoutMs,
+    userMs: options?.maxTimeMS,
+  }
+  const slice = nextSlice(progress, bounds, remainingMs(target.deadline))
+  const limit: TimeLimit = { ms: slice.ms, of: limitOf(slice) }
+  const { election } = target.pool
+  try {
+    return { value: await target.pool.send(target.activity, () => invoke(call, target, limit)) }
+  } catch (error) {
+    if (isUnconfirmed(error)) return { value: await confirm(call, target, { error, election }) }
+    if (isTimeLimit(error) && slice.onExpiry === 'again') return { progress: afterSlice(progress, slice) }
+    if (isTimeLimit(error) && slice.onExpiry === 'lock') throw lockTimeout(call, bounds.lockWaitMs, error)
+    throw translate(error, { what: whatOf(call), activity: target.activity, limit, outcomeAtLimit: 'not-applied' })
+  }
+}
+
+const limitOf = ({ onExpiry }: Slice): TimeLimit['of'] =>
+  onExpiry === 'user' || onExpiry === 'deadline' ? onExpiry : 'operation'
+
+function isUnacknowledged(options: Call['options']): boolean {
+  const { writeConcern } = options ?? {}
+  return typeof writeConcern === 'object' && writeConcern !== null && 'w' in writeConcern && writeConcern.w === 0
+}
+
+function lockTimeout(call: Call, lockWaitMs: number, cause: unknown) {
+  const what = whatOf(call)
+  return dbContextError(
+    'LOCK_TIMEOUT',
+    `Other work held the document of ${what} for longer than lockWaitMs (${lockWaitMs} ms), or the write needs longer ` +
+      'itself: end the transaction that wrote the document, or raise lockWaitMs',
+    { details: { what, lockWaitMs }, cause },
+  )
+}
