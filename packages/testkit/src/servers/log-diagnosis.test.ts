@@ -31,3 +31,11 @@ test('a missing library is named, with what to do', () => {
     cure: 'install libcurl.so.4',
   })
 })
+
+test("a server's everyday lines are no reason", () => {
+  const everyday = '{"t":{},"s":"I","c":"REPL","msg":"Setting featureCompatibilityVersion, nothing corrupt"}'
+  expect(diagnose(`${everyday}\nIllegal instruction`, folder, '/bin/mongod')).toMatchObject({
+    name: 'RungUnavailable',
+    message: '/bin/mongod ended while starting: Illegal instruction',
+  })
+})

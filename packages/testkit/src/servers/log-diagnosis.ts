@@ -19,7 +19,8 @@ const FOLDER_SIGNS: readonly Sign[] = [
     cure: 'make folder and files writable for this user',
   },
   {
-    pattern: /UPGRADE PROBLEM|unsupported WiredTiger file version|featureCompatibilityVersion|Can't handle RDB format/i,
+    pattern:
+      /UPGRADE PROBLEM|unsupported WiredTiger file version|Wrong mongod version|featureCompatibilityVersion|Can't handle RDB format/i,
     said: 'its data are of another version of the server',
     cure: 'start the version that wrote them, or remove the folder to begin anew',
   },
@@ -35,7 +36,8 @@ const FOLDER_SIGNS: readonly Sign[] = [
  * Says why a server ended while it was starting: something wrong with its data folder is an error for the user, who
  * would meet it on every rung; a taken port is another try; anything else is a program that does not run here.
  */
-export function diagnose(log: string, folder: string, file: string): Error {
+export function diagnose(wholeLog: string, folder: string, file: string): Error {
+  const log = tellingLines(wholeLog)
   if (/Address already in use/i.test(log)) return new PortTaken()
   const sign = FOLDER_SIGNS.find(({ pattern }) => pattern.test(log))
   if (sign !== undefined) {
@@ -48,4 +50,13 @@ export function diagnose(log: string, folder: string, file: string): Error {
   }
   const last = log.trim().split('\n').at(-1)?.slice(0, 300) ?? ''
   return new RungUnavailable(`${file} ended while starting: ${last || 'it said nothing'}`, `run ${file} by hand`)
+}
+
+/** The lines of errors: mongod's everyday lines mention corruption and versions too, as what it has not found. */
+function tellingLines(log: string): string {
+  const isEveryday = (line: string): boolean => /^\{.*"s":\s*"[DIW]/.test(line)
+  return log
+    .split('\n')
+    .filter(line => !isEveryday(line))
+    .join('\n')
 }

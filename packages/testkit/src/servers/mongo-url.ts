@@ -1,6 +1,6 @@
 import { MongoClient } from 'mongodb'
 import { reasonOf, TestkitError } from '../errors.ts'
-import { withoutPassword } from './redis.ts'
+import { withoutPassword } from './password.ts'
 
 const DEADLINE_MS = 4000
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { withDefaults } from './arguments.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { diagnose, PortTaken } from './log-diagnosis.ts'
+import { mongodArguments } from './mongod-arguments.ts'
 import { moveMember } from './move-member.ts'
 import { choosePort, LOOPBACK } from './port.ts'
 import { type RunningProgram, runProgram } from './program.ts'
@@ -128,22 +129,8 @@ async function startMember(plan: Plan, { port, index, isAlone = false }: Start):
   const { program, folder, args } = plan
   const data = join(folder.path, `data-${index}`)
   await mkdir(data, { recursive: true })
-  const defaults = {
-    '--dbpath': data,
-    '--port': String(port),
-    '--bind_ip': LOOPBACK,
-    ...(isAlone ? {} : { '--replSet': REPLICA_SET }),
-    // Without these three each server takes half of the memory, 5 % of the disk, and a socket in the shared folder.
-    '--wiredTigerCacheSizeGB': '0.25',
-    '--oplogSize': '512',
-    '--nounixsocket': true,
-    '--quiet': true,
-    '--setParameter': [
-      'diagnosticDataCollectionEnabled=false',
-      // A member of three otherwise stays for 15 s after SIGTERM, in case somebody still reads from it.
-      'shutdownTimeoutMillisForSignaledShutdown=300',
-    ],
-  } as const
+  const set = isAlone ? undefined : REPLICA_SET
+  const defaults = mongodArguments({ dbpath: data, port, bind: LOOPBACK, set })
   return runProgram({
     file: program.file,
     args: withDefaults(defaults, args),

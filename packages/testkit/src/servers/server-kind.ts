@@ -57,12 +57,6 @@ export interface WheelPin {
   readonly megabytes: number
 }
 
-/** How to run a server from an image. */
-export interface ImagePin {
-  readonly image: string
-  readonly imageVariable: string
-}
-
 /** What the ladder has to know of MongoDB or of Redis. */
 export interface ServerKind {
   readonly name: 'mongo' | 'redis'
@@ -73,7 +67,6 @@ export interface ServerKind {
   readonly programs: readonly string[]
   readonly versionMin: string
   readonly wheel: WheelPin
-  readonly image: ImagePin
   launch(program: Program, order: Order): Promise<RunningServer>
   launchContainer(order: Order): Promise<RunningServer>
   checkUrl(url: string): Promise<{ version: string }>
