@@ -21,8 +21,6 @@ export async function checkRedisUrl(url: string): Promise<{ version: string }> {
     const info = await client.info('server')
     // Valkey also gives the version of Redis that it passes for, and before its own.
     const version = /valkey_version:(\S+)/.exec(info) ?? /redis_version:(\S+)/.exec(info)
-    // Valkey also gives the version of Redis that it passes for, and before its own.
-    const version = /valkey_version:(\S+)/.exec(info) ?? /redis_version:(\S+)/.exec(info)
     return { version: version?.[1] ?? 'unknown' }
   } catch (error) {
     const said = reason instanceof Error ? reason.message : String(error)
