@@ -79,14 +79,14 @@ export class Context {
     return this.#enter(this.#unit({ chain, deadline, signal: options.signal, slot: undefined }), { level: 0, body })
   }
 
-  runJob<T>(job: IncomingJob, body: () => Promise<T>): Promise<T> {
+  runJob<T>(job: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const slot: Hold = {
       rank: laneRank(this.options.isolated ? job.lane.level : 0),
       unit: job.id,
       what: `a worker slot of ${job.lane.queue} at level ${job.lane.level}`,
     }
     const unit = this.#unit({ chain: jobChain(job), deadline: jobDeadline(job), signal: job.signal, slot })
-    return this.#enter(unit, { level: job.level, body })
+    return this.#enter(unit, { level: job.level, body: () => body(unit.signal) })
   }
 
   /** @throws DATASOURCE_UNKNOWN, LEVEL_INVALID, LEVEL_LIMIT, LEVEL_ORDER */

@@ -57,8 +57,11 @@ export interface Propagator {
   call(name: string, options?: { readonly level?: number }): OutgoingCall
   /** Decides on a push: level 1 unless one is given. Works outside a unit of work too. @throws LEVEL_LIMIT, LEVEL_INVALID, LEVEL_ORDER */
   push(options?: { readonly level?: number }): OutgoingPush
-  /** Runs a job as a unit of work of its own, whatever surrounds it. @throws LEVEL_LIMIT, LEVEL_INVALID */
-  run<T>(job: IncomingJob, body: () => Promise<T>): Promise<T>
+  /**
+   * Runs a job as a unit of work of its own, whatever surrounds it. The body gets the unit's signal, aborted at its deadline
+   * or by the job's own signal. @throws LEVEL_LIMIT, LEVEL_INVALID
+   */
+  run<T>(job: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T>
 }
 
 export interface PropagatorOptions {

@@ -1,0 +1,159 @@
+import { type Deadline, deadlineIn, hasCode, type OutgoingCall, remainingMs } from '@strata/db-context'
+import type { JobDefinition } from './job-definition.ts'
+import type { Lane } from './lane.ts'
+import { callDuration } from './metrics.ts'
+import { queueError } from './registry.ts'
+import type { Reply } from './reply.ts'
+import { receive } from './result.ts'
+
+/** Why a call is given up before its result is there. */
+export type GiveUp = { readonly why: 'timeout' | 'aborted' | 'stopped'; readonly cause?: unknown }
+
+/** One call of this process that waits for its result: what `queues.waiting()` shows. */
+export interface WaitingCall {
+  /** The id of the job. */
+  readonly id: string
+  readonly job: string
+  readonly level: number
+  readonly lane: string
+  /** The outermost work of the chain, and the unit of work that waits. */
+  readonly root: string
+  readonly unit: string
+  /** On `performance.now()` of this process. */
+  readonly since: number
+}
+
+/** The worker's clock and this one differ by less; see RedisClock. */
+const clockErrorMs = 20
+
+/** Worker and caller reach the same deadline together: whichever speaks first, the caller hears CALL_TIMEOUT. */
+const workerTimeouts = new Map<unknown, 'not-applied' | 'unknown'>([
+  ['CALL_EXPIRED', 'not-applied'],
+  ['DEADLINE_EXCEEDED', 'unknown'],
+])
+
+export interface CallOptions {
+  readonly id: string
+  readonly jobId: string
+  readonly job: JobDefinition
+  readonly lane: Lane
+  readonly plan: OutgoingCall
+  readonly deadlineMs: number
+  readonly signals: readonly AbortSignal[]
+  /** Called once at the deadline or the abort, if no result came first. */
+  readonly onGiveUp: (call: Call, giveUp: GiveUp) => void
+  readonly onSettled: (call: Call) => void
+}
+
+/** A call that waits. It settles exactly once: by the first reply, or by the error of whoever gave it up. */
+export class Call {
+  readonly id: string
+  readonly jobId: string
+  readonly job: JobDefinition
+  readonly lane: Lane
+  readonly plan: OutgoingCall
+  readonly since = performance.now()
+  readonly deadlineMs: number
+  readonly promise: Promise<unknown>
+  /** `sent` from the moment in which the job may exist, `added` once Redis has said so. */
+  phase: 'preparing' | 'sent' | 'added' = 'preparing'
+  /** The next look at the job's record, on `performance.now()`. */
+  lookAt = Number.POSITIVE_INFINITY
+  looks = 0
+  /** Looks that found no record. */
+  missed = 0
+  readonly #deadline: Deadline
+  readonly #options: CallOptions
+  readonly #settle: { resolve: (value: unknown) => void; reject: (error: unknown) => void }
+  readonly #timer: NodeJS.Timeout
+  readonly #onAbort: () => void
+  #open = true
+
+  constructor(options: CallOptions) {
+    this.id = options.id
+    this.jobId = options.jobId
+    this.job = options.job
+    this.lane = options.lane
+    this.plan = options.plan
+    this.deadlineMs = options.deadlineMs
+    this.#options = options
+    this.#deadline = deadlineIn(options.deadlineMs)
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    this.promise = promise
+    this.#settle = { resolve, reject }
+    this.#onAbort = () => options.onGiveUp(this, { why: 'aborted', cause: this.#abortReason() })
+    this.#timer = setTimeout(() => options.onGiveUp(this, { why: 'timeout' }), Math.ceil(options.deadlineMs))
+    for (const signal of options.signals) signal.addEventListener('abort', this.#onAbort, { once: true })
+    if (options.signals.some(({ aborted }) => aborted)) this.#onAbort()
+  }
+
+  get isOpen(): boolean {
+    return this.#open
+  }
+
+  get remainingMs(): number {
+    return remainingMs(this.#deadline)
+  }
+
+  /** Ends the call with a reply; a second one is ignored. */
+  deliver(reply: Reply): void {
+    const timedOut = !reply.ok && this.remainingMs < clockErrorMs ? workerTimeouts.get(reply.error.code) : undefined
+    if (timedOut) this.fail(this.givenUp({ why: 'timeout' }, timedOut))
+    if (!this.#close()) return
+    receive(this.job, this.jobId, reply).then(
+      value => {
+        this.#measure('ok')
+        this.#settle.resolve(value)
+      },
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  fail(error: unknown): void {
+    if (this.#close()) this.#fail(error)
+  }
+
+  describe(): WaitingCall {
+    const { root, unit, level } = this.plan
+    return { id: this.jobId, job: this.job.name, level, lane: this.lane.name, root, unit, since: this.since }
+  }
+
+  /** The error of a call that ended without a reply. */
+  givenUp({ why, cause }: GiveUp, outcome: 'not-applied' | 'unknown'): Error {
+    const waitedMs = Math.round(performance.now() - this.since)
+    const details = { ...this.describe(), since: undefined, deadlineMs: Math.round(this.deadlineMs), waitedMs }
+    const became =
+      outcome === 'not-applied' ? 'it was not started and will not be' : 'it may have run, or run on: ask the data'
+    const what = `Call of ${this.job.name} (${this.jobId}) at level ${this.plan.level}`
+    if (why === 'timeout') {
+      const message = `${what} had no result within ${Math.round(this.deadlineMs)} ms: ${became}`
+      return queueError('CALL_TIMEOUT', message, { outcome, details })
+    }
+    const by = why === 'stopped' ? 'as its process stopped taking work' : 'by its signal'
+    return queueError('CALL_ABORTED', `${what} was given up ${by}: ${became}`, { outcome, details, cause })
+  }
+
+  #close(): boolean {
+    if (!this.#open) return false
+    this.#open = false
+    clearTimeout(this.#timer)
+    for (const signal of this.#options.signals) signal.removeEventListener('abort', this.#onAbort)
+    this.#options.onSettled(this)
+    return true
+  }
+
+  #fail(error: unknown): void {
+    this.#measure(
+      error instanceof Error && 'code' in error && hasCode(error, String(error.code)) ? error.code : 'ERROR',
+    )
+    this.#settle.reject(error)
+  }
+
+  #measure(code: string): void {
+    callDuration.record((performance.now() - this.since) / 1000, { job: this.job.name, level: this.plan.level, code })
+  }
+
+  #abortReason(): unknown {
+    return this.#options.signals.find(({ aborted }) => aborted)?.reason
+  }
+}

@@ -1,0 +1,202 @@
+import { randomUUID } from 'node:crypto'
+import type { Propagator } from '@strata/db-context'
+import type { Redis } from 'ioredis'
+import { late, within } from './bound.ts'
+import { Call, type CallOptions, type GiveUp } from './call.ts'
+import { cancelJob, lookUp } from './cancel.ts'
+import { RedisClock } from './clock.ts'
+import { createKeys, type Keys } from './keys.ts'
+import { LaneQueues } from './lane-queues.ts'
+import { outside } from './outside.ts'
+import { Presence } from './presence.ts'
+import { closeRedis, openRedis, type RedisSettings, type Report, reachRedis } from './redis.ts'
+import { queueError } from './registry.ts'
+import { type RecordedEnd, readReply } from './reply.ts'
+import { ReplyReader } from './reply-reader.ts'
+
+/** The stream of a process that was killed goes away by itself after this; a live one renews it. */
+const streamTtlSeconds = 60
+export const repliesMax = 10_000
+const renewMs = 5000
+
+/** How often waiting calls are looked at; each is looked up after 2 s, then ever more rarely up to every 10 s. */
+const sweepMs = 1000
+const lookMsFirst = 2000
+const lookMsMax = 10_000
+const lookBatch = 500
+
+/** How long past its deadline a call may ask Redis what became of its job. */
+const lastLookMs = 900
+
+/** Everything a process needs to send jobs and get their results: two connections, one stream, the calls that wait. */
+export class Caller {
+  readonly id = randomUUID()
+  readonly propagator: Propagator
+  readonly keys: Keys
+  readonly redis: Redis
+  readonly clock = new RedisClock()
+  readonly lanes: LaneQueues
+  readonly #report: Report
+  readonly #reader: ReplyReader
+  readonly #readerRedis: Redis
+  readonly #presence: Presence
+  readonly #calls = new Map<string, Call>()
+  #starting: Promise<void> | undefined
+  #timers: NodeJS.Timeout[] = []
+  #stopping: Promise<void> | undefined
+  #idle: (() => void) | undefined
+
+  constructor(settings: RedisSettings, propagator: Propagator, report: Report) {
+    this.propagator = propagator
+    this.#report = report
+    this.keys = createKeys(settings.prefix)
+    this.redis = openRedis(settings, 'queues', report)
+    this.#readerRedis = openRedis(settings, 'replies', report)
+    this.lanes = new LaneQueues(this.redis, this.keys, report)
+    this.#presence = new Presence(this.redis, { keys: this.keys, id: this.id, connections: 2, lanes: () => ({}) })
+    this.#reader = new ReplyReader(this.#readerRedis, {
+      key: this.keys.replies(this.id),
+      deliver: (callId, text) => this.#deliver(callId, text),
+      report,
+    })
+  }
+
+  /** Connects once; a failed start is tried anew by the next call. @throws REDIS_UNREACHABLE, CONNECTION_BUDGET, QUEUE_STOPPED */
+  start(): Promise<void> {
+    if (this.#stopping !== undefined) return Promise.reject(stopped())
+    this.#starting ??= this.#start().catch(error => {
+      this.#starting = undefined
+      throw error
+    })
+    return this.#starting
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping !== undefined
+  }
+
+  get waiting(): readonly Call[] {
+    return [...this.#calls.values()]
+  }
+
+  get waitingCount(): number {
+    return this.#calls.size
+  }
+
+  /** Lets a call wait from now on: before its job is added, so that no reply can come too early. */
+  open(options: Omit<CallOptions, 'onGiveUp' | 'onSettled'>): Call {
+    const call = new Call({
+      ...options,
+      onGiveUp: (given, why) => void this.#giveUp(given, why).catch(error => given.fail(error)),
+      onSettled: ({ id }) => {
+        this.#calls.delete(id)
+        if (this.#calls.size === 0) this.#idle?.()
+      },
+    })
+    if (call.isOpen) this.#calls.set(call.id, call)
+    return call
+  }
+
+  /** From now on the job's record is looked at now and then, in case its reply does not come. */
+  watch(call: Call, firstMs = lookMsFirst): void {
+    call.phase = 'added'
+    call.lookAt = performance.now() + firstMs
+  }
+
+  stop(deadlineMs: number): Promise<void> {
+    this.#stopping ??= this.#stop(deadlineMs)
+    return this.#stopping
+  }
+
+  async #start(): Promise<void> {
+    await Promise.all([reachRedis(this.redis), reachRedis(this.#readerRedis)])
+    await Promise.all([this.clock.sync(this.redis), this.#presence.enter(this.#report), this.#keepStream()])
+    this.#reader.start()
+    outside(() => {
+      this.#timers = [setInterval(() => this.#renew(), renewMs), setInterval(() => this.#sweep(), sweepMs)]
+      for (const timer of this.#timers) timer.unref()
+      this.#readerRedis.on('ready', () => {
+        for (const call of this.#calls.values()) if (call.phase === 'added') call.lookAt = 0
+        this.#renew()
+      })
+    })
+  }
+
+  /** Workers reply only into a stream that exists, so that a caller that is gone leaves nothing behind. */
+  async #keepStream(): Promise<void> {
+    const key = this.keys.replies(this.id)
+    if ((await this.redis.expire(key, streamTtlSeconds)) === 1) return
+    await this.redis.multi().xadd(key, '*', 'hello', '1').expire(key, streamTtlSeconds).exec()
+  }
+
+  #renew(): void {
+    const tasks = [this.#keepStream(), this.lanes.refresh(), this.#presence.renew(), this.clock.sync(this.redis)]
+    for (const task of tasks) task.catch(error => this.#report(error, 'Renewing the queues'))
+  }
+
+  #deliver(callId: string, text: string): void {
+    const call = this.#calls.get(callId)
+    if (!call) return
+    const reply = readReply(text)
+    if (reply) call.deliver(reply)
+    else this.#report(queueError('REPLY_INVALID', `Reply for call ${callId} cannot be read`), 'Reading replies')
+  }
+
+  #sweep(): void {
+    const now = performance.now()
+    const due: Call[] = []
+    for (const call of this.#calls.values()) if (call.lookAt <= now && due.length < lookBatch) due.push(call)
+    if (due.length === 0) return
+    for (const call of due) {
+      call.looks += 1
+      call.lookAt = now + Math.min(lookMsFirst * 1.5 ** call.looks, lookMsMax)
+    }
+    lookUp(this.redis, this.keys, due).then(
+      ends => due.forEach((call, index) => void this.#apply(call, ends[index] ?? 'open')),
+      error => this.#report(error, 'Looking calls up'),
+    )
+  }
+
+  /** A missing record is looked for twice: the reply may be on its way. */
+  #apply(call: Call, end: RecordedEnd): void {
+    if (end === 'open') return
+    if (end === 'gone') call.missed += 1
+    if (end !== 'gone') call.deliver(end)
+    else if (call.missed === 1) call.lookAt = performance.now() + sweepMs / 2
+    else call.fail(resultLost(call))
+  }
+
+  /** A job that is not there yet will never be; one that may exist is asked for, once, and removed if nobody has begun it. */
+  async #giveUp(call: Call, giveUp: GiveUp): Promise<void> {
+    if (call.phase === 'preparing') return call.fail(call.givenUp(giveUp, 'not-applied'))
+    const looking = outside(() => cancelJob(this.redis, this.keys, call))
+    const end = await within(lastLookMs, looking).catch(() => late)
+    if (end === 'removed') call.fail(call.givenUp(giveUp, 'not-applied'))
+    else if (typeof end === 'object') call.deliver(end)
+    else call.fail(call.givenUp(giveUp, 'unknown'))
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
+    await this.#starting?.catch(() => {})
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#idle = resolve
+    if (this.#calls.size > 0) await within(deadlineMs, promise)
+    await Promise.all(this.waiting.map(call => this.#giveUp(call, { why: 'stopped' })))
+    for (const timer of this.#timers) clearInterval(timer)
+    await this.#reader.stop()
+    if (this.redis.status === 'ready') await within(500, this.#leave())
+    await within(1000, this.lanes.close())
+    await closeRedis(this.redis)
+  }
+
+  async #leave(): Promise<void> {
+    await Promise.allSettled([this.redis.del(this.keys.replies(this.id)), this.#presence.leave()])
+  }
+}
+
+export const stopped = () => queueError('QUEUE_STOPPED', 'Queues are stopping: they take no more work')
+
+function resultLost(call: Call) {
+  const message = `Job ${call.jobId} of ${call.job.name} has neither a reply nor a record any more: ask the data`
+  return queueError('RESULT_LOST', message, { details: { ...call.describe(), since: undefined } })
+}

@@ -1,0 +1,26 @@
+/**
+ * The Redis keys that are ours. The `~` keeps them apart from BullMQ's (`prefix:queue:…`): no queue may be named so.
+ * For Redis Cluster give a prefix with a hash tag, `{strata}`: then all of them share one slot.
+ */
+export interface Keys {
+  readonly prefix: string
+  /** Set of the call lanes that were ever used, and the channel that announces a new one. */
+  readonly lanes: string
+  /** Hash of live processes: their connections and their lanes. */
+  readonly processes: string
+  replies(process: string): string
+  /** A key of a BullMQ queue. */
+  bullmq(lane: string, part: string): string
+}
+
+export const prefixDefault = 'strata'
+
+export function createKeys(prefix: string): Keys {
+  return {
+    prefix,
+    lanes: `${prefix}:~lanes`,
+    processes: `${prefix}:~processes`,
+    replies: process => `${prefix}:~replies:${process}`,
+    bullmq: (lane, part) => `${prefix}:${lane}:${part}`,
+  }
+}

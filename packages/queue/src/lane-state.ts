@@ -1,0 +1,34 @@
+import type { Redis } from 'ioredis'
+import type { Keys } from './keys.ts'
+import { type Lane, parseCallLane } from './lane.ts'
+import { readLaneSlots } from './presence.ts'
+
+/** What `/levels` shows of a lane. */
+export interface LaneState {
+  /** The BullMQ queue: `q` for pushes, `q~1` and deeper for calls. */
+  readonly lane: string
+  readonly queue: string
+  readonly level: number
+  readonly slots: number
+  readonly active: number
+  readonly waiting: number
+}
+
+/** All lanes that some live process serves or that were ever called, over all processes. */
+export async function readLanes(redis: Redis, options: { keys: Keys; now: number }): Promise<LaneState[]> {
+  const { keys } = options
+  const [slots, called] = await Promise.all([readLaneSlots(redis, options), redis.smembers(keys.lanes)])
+  const names = [...new Set([...slots.keys(), ...called])].sort()
+  const pipeline = redis.pipeline()
+  for (const name of names) {
+    pipeline.llen(keys.bullmq(name, 'active'))
+    pipeline.llen(keys.bullmq(name, 'wait'))
+    pipeline.zcard(keys.bullmq(name, 'prioritized'))
+  }
+  const counts = ((await pipeline.exec()) ?? []).map(([, count]) => (typeof count === 'number' ? count : 0))
+  return names.map((lane, index) => {
+    const [active = 0, wait = 0, prioritized = 0] = counts.slice(index * 3, index * 3 + 3)
+    const { queue, level }: Pick<Lane, 'queue' | 'level'> = parseCallLane(lane) ?? { queue: lane, level: 1 }
+    return { lane, queue, level, slots: slots.get(lane) ?? 0, active, waiting: wait + prioritized }
+  })
+}

@@ -1,0 +1,53 @@
+import { metrics, type ObservableResult } from '@opentelemetry/api'
+
+// Only the API: without an SDK in the process all of this does nothing.
+const meter = metrics.getMeter('@strata/queue')
+
+/** From `pushAsync` to its end, by job, level and `ok` or the error's code. */
+export const callDuration = meter.createHistogram('strata.queue.call.duration', {
+  description: 'From a call to its result',
+  unit: 's',
+})
+
+/** One run of a handler, by job, level and `ok` or the error's code. */
+export const jobDuration = meter.createHistogram('strata.queue.job.duration', {
+  description: 'One run of a handler',
+  unit: 's',
+})
+
+const laneActive = meter.createObservableGauge('strata.queue.lane.active', { description: 'Slots of a lane in use' })
+const laneSlots = meter.createObservableGauge('strata.queue.lane.slots', { description: 'Slots of a lane' })
+const callsWaiting = meter.createObservableGauge('strata.queue.calls.waiting', {
+  description: 'Calls of this process that wait for their result',
+})
+
+export interface LaneReading {
+  readonly lane: string
+  readonly queue: string
+  readonly level: number
+  readonly slots: number
+  readonly active: number
+}
+
+/** Reports the lanes of a worker until the returned function is called. */
+export function observeLanes(read: () => readonly LaneReading[]): () => void {
+  const active = (result: ObservableResult) => {
+    for (const { active, slots: _, ...labels } of read()) result.observe(active, labels)
+  }
+  const slots = (result: ObservableResult) => {
+    for (const { slots, active: _, ...labels } of read()) result.observe(slots, labels)
+  }
+  laneActive.addCallback(active)
+  laneSlots.addCallback(slots)
+  return () => {
+    laneActive.removeCallback(active)
+    laneSlots.removeCallback(slots)
+  }
+}
+
+/** Reports how many calls wait until the returned function is called. */
+export function observeCalls(read: () => number): () => void {
+  const waiting = (result: ObservableResult) => result.observe(read())
+  callsWaiting.addCallback(waiting)
+  return () => callsWaiting.removeCallback(waiting)
+}

@@ -1,0 +1,82 @@
+import { type Job, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { within } from './bound.ts'
+import { fetcherSlots, type Lane } from './lane.ts'
+import { outside } from './outside.ts'
+import type { Report } from './redis.ts'
+import type { Runner } from './runner.ts'
+
+const readyMsMax = 1000
+
+/** BullMQ's options for the fetchers of every lane, apart from those that make a lane what it is. */
+export interface FetcherOptions {
+  readonly prefix: string
+  readonly lockDurationMs: number
+  readonly stalledIntervalMs: number
+  readonly maxStalledCount: number
+}
+
+/** The fetchers of one lane in this process, sharing its slots. */
+export class OpenLane {
+  readonly lane: Lane
+  readonly slots: number
+  readonly #runner: Runner
+  readonly #fetchers: readonly Worker[]
+  #active = 0
+
+  constructor(
+    lane: Lane,
+    runner: Runner,
+    options: { slots: number; redis: Redis; fetcher: FetcherOptions; report: Report },
+  ) {
+    this.lane = lane
+    this.slots = options.slots
+    this.#runner = runner
+    const { prefix, lockDurationMs, stalledIntervalMs, maxStalledCount } = options.fetcher
+    // BullMQ hands a signal only to a processor that declares three parameters.
+    const processor = (job: Job, token?: string, signal?: AbortSignal) => this.#run(job, token, signal)
+    this.#fetchers = fetcherSlots(options.slots).map(concurrency =>
+      outside(() => {
+        const fetcher = new Worker(lane.name, processor, {
+          connection: options.redis,
+          prefix,
+          concurrency,
+          lockDuration: lockDurationMs,
+          stalledInterval: stalledIntervalMs,
+          maxStalledCount,
+        })
+        return fetcher.on('error', error => options.report(error, `Lane ${lane.name}`))
+      }),
+    )
+  }
+
+  get active(): number {
+    return this.#active
+  }
+
+  /** Resolves when every fetcher can take a job. */
+  async ready(): Promise<void> {
+    await Promise.all(this.#fetchers.map(fetcher => fetcher.waitUntilReady()))
+  }
+
+  /** Takes no more jobs and resolves when those that run have ended. */
+  async close(): Promise<void> {
+    // Closing BullMQ's worker while it still connects leaves a rejection that nobody can catch.
+    await within(readyMsMax, this.ready()).catch(() => {})
+    await Promise.all(this.#fetchers.map(fetcher => fetcher.close()))
+  }
+
+  /** Lets go of the connections without waiting for anything. */
+  async drop(): Promise<void> {
+    await Promise.allSettled(this.#fetchers.map(fetcher => fetcher.disconnect()))
+  }
+
+  async #run(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<unknown> {
+    this.#active += 1
+    try {
+      return await this.#runner.run(this.lane, job, { token, signal })
+    } finally {
+      this.#active -= 1
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import type { Redis } from 'ioredis'
+import type { Keys } from './keys.ts'
+import type { Report } from './redis.ts'
+import { queueError } from './registry.ts'
+
+/** A process that does not say so for this long counts as gone. */
+const leaseMs = 15_000
+
+/** Connections left to people and tools. */
+const reserve = 16
+
+/** Adds this process if it fits: one script, so that of two that start at once only the second is refused. */
+const announceScript = `
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+local sum = 0
+for i, value in ipairs(redis.call('HVALS', KEYS[1])) do
+  local ok, found = pcall(cjson.decode, value)
+  if ok and found.untilMs > ms then sum = sum + found.connections end
+end
+local own = redis.call('HGET', KEYS[1], ARGV[1])
+if own then
+  local ok, found = pcall(cjson.decode, own)
+  if ok and found.untilMs > ms then sum = sum - found.connections end
+end
+local limit = tonumber(ARGV[3])
+if limit > 0 and sum + tonumber(ARGV[2]) > limit then return {0, sum} end
+redis.call('HSET', KEYS[1], ARGV[1], cjson.encode({
+  untilMs = ms + tonumber(ARGV[4]), connections = tonumber(ARGV[2]), lanes = cjson.decode(ARGV[5]) }))
+redis.call('PEXPIRE', KEYS[1], 600000)
+return {1, sum}
+`
+
+/** Slots of each lane that a process serves. */
+export type LaneSlots = Readonly<Record<string, number>>
+
+/** Tells the other processes what this one uses, and refuses to start what the server cannot hold. */
+export class Presence {
+  readonly #redis: Redis
+  readonly #keys: Keys
+  readonly #id: string
+  readonly #connections: number
+  readonly #lanes: () => LaneSlots
+
+  constructor(redis: Redis, options: { keys: Keys; id: string; connections: number; lanes: () => LaneSlots }) {
+    this.#redis = redis
+    this.#keys = options.keys
+    this.#id = options.id
+    this.#connections = options.connections
+    this.#lanes = options.lanes
+  }
+
+  /** @throws CONNECTION_BUDGET */
+  async enter(report: Report): Promise<void> {
+    const clients = await maxClients(this.#redis, report)
+    const limit = clients === undefined ? 0 : Math.max(1, clients - reserve)
+    const [fits, others] = await this.#announce(limit)
+    if (fits === 1) return
+    throw queueError(
+      'CONNECTION_BUDGET',
+      `This process may need ${this.#connections} Redis connections, beside ${others} of others, and the server's ` +
+        `maxclients is ${clients} (${reserve} kept free): raise it, or start fewer processes, queues, levels or slots`,
+      { details: { connections: this.#connections, others, maxclients: clients, reserve } },
+    )
+  }
+
+  async renew(): Promise<void> {
+    await this.#announce(0)
+  }
+
+  async leave(): Promise<void> {
+    await this.#redis.hdel(this.#keys.processes, this.#id)
+  }
+
+  async #announce(limit: number): Promise<[number, number]> {
+    const lanes = JSON.stringify(this.#lanes())
+    const args = [this.#id, this.#connections, limit, leaseMs, lanes]
+    return (await this.#redis.eval(announceScript, 1, this.#keys.processes, ...args)) as [number, number]
+  }
+}
+
+/** The slots of every lane over all live processes. */
+export async function readLaneSlots(redis: Redis, options: { keys: Keys; now: number }): Promise<Map<string, number>> {
+  const sum = new Map<string, number>()
+  for (const text of await redis.hvals(options.keys.processes)) {
+    const { untilMs, lanes } = JSON.parse(text) as { untilMs: number; lanes: LaneSlots }
+    if (untilMs < options.now) continue
+    for (const [lane, slots] of Object.entries(lanes)) sum.set(lane, (sum.get(lane) ?? 0) + slots)
+  }
+  return sum
+}
+
+/** The server's limit; undefined where the service does not let it be read. */
+async function maxClients(redis: Redis, report: Report): Promise<number | undefined> {
+  try {
+    const [, value] = (await redis.config('GET', 'maxclients')) as [string?, string?]
+    return value === undefined ? undefined : Number(value)
+  } catch (error) {
+    report(error, 'Redis does not tell maxclients, the connection budget is not checked')
+    return undefined
+  }
+}

@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto'
+import type { JobsOptions } from 'bullmq'
+import type { Call } from './call.ts'
+import { type Caller, stopped } from './caller.ts'
+import type { JobDefinition } from './job-definition.ts'
+import { callLane } from './lane.ts'
+import { queueError } from './registry.ts'
+import { addJob, checkInput } from './send.ts'
+
+/** BullMQ's options for a call; those that would let it be overtaken or put off are refused. */
+export interface PushAsyncOptions extends JobsOptions {
+  /**
+   * The longest wait, in milliseconds. Default: the job's own `deadlineMs`, else 30,000. Never past the deadline of the
+   * unit of work and the transaction around the call.
+   */
+  readonly deadlineMs?: number
+  /** Gives the call up: a job that has not started is removed. */
+  readonly signal?: AbortSignal
+  /** The level to run at, deeper than the current one; the next one by default. Taken as given. */
+  readonly dbInfo?: { readonly level?: number }
+}
+
+/** Whoever waits holds something: a call that others may overtake, or that is put off, could wait for ever (order of queues). */
+const refusedOptions = ['delay', 'priority', 'lifo', 'repeat', 'parent', 'deduplication'] as const
+
+/** Room for the caller to act on a call that timed out, before its own deadline: a tenth of what is left, at most this. */
+const marginMsMax = 250
+
+/** A chosen id may belong to a job of an earlier call, whose reply goes there: its record is looked at soon. */
+const lookMsForChosenId = 50
+
+/** Sends a job and waits for its result; see `Queues.pushAsync`. */
+export async function pushAsync(
+  caller: Caller,
+  sending: { readonly job: JobDefinition; readonly data: unknown; readonly defaultMs: number },
+  { deadlineMs, signal, dbInfo, ...bullmq }: PushAsyncOptions,
+): Promise<unknown> {
+  const { job, data } = sending
+  if (caller.isStopping) throw stopped()
+  const plan = caller.propagator.call(job.name, dbInfo?.level === undefined ? {} : { level: dbInfo.level })
+  refuseOptions(job, bullmq)
+  const margin = Math.min(marginMsMax, plan.remainingMs / 10)
+  const id = randomUUID()
+  const call = caller.open({
+    id,
+    jobId: bullmq.jobId ?? id,
+    job,
+    lane: callLane(job.queue, plan.level, caller.propagator.isolated),
+    plan,
+    deadlineMs: Math.min(deadlineMs ?? job.deadlineMs ?? sending.defaultMs, plan.remainingMs - margin),
+    signals: signal ? [plan.signal, signal] : [plan.signal],
+  })
+  send(caller, call, { data, bullmq }).catch(error => call.fail(error))
+  return await call.promise
+}
+
+async function send(caller: Caller, call: Call, what: { data: unknown; bullmq: JobsOptions }): Promise<void> {
+  const { job, lane, plan } = call
+  await checkInput(job, what.data)
+  await caller.start()
+  await caller.lanes.register(lane)
+  if (!call.isOpen) return
+  const deadline = Math.floor(caller.clock.now() + call.remainingMs)
+  const { level, chain } = plan
+  plan.sent()
+  call.phase = 'sent'
+  await addJob(caller, {
+    job,
+    lane,
+    id: call.jobId,
+    data: what.data,
+    envelope: { v: 1, kind: 'call', level, chain, deadline, replyTo: caller.id, callId: call.id },
+    options: what.bullmq,
+  })
+  caller.watch(call, what.bullmq.jobId === undefined ? undefined : lookMsForChosenId)
+}
+
+/** @throws OPTION_REFUSED */
+function refuseOptions(job: JobDefinition, options: JobsOptions): void {
+  for (const option of refusedOptions) {
+    const got: unknown = (options as Record<string, unknown>)[option]
+    if (got === undefined || got === false || got === 0) continue
+    throw queueError(
+      'OPTION_REFUSED',
+      `Option ${option} cannot be used on an awaited call of ${job.name}: calls run first come, first served. Push it instead`,
+      { details: { job: job.name, option, got } },
+    )
+  }
+}

@@ -1,0 +1,88 @@
+import type { DbContext } from '@strata/db-context'
+import type { Queue } from 'bullmq'
+import type { WaitingCall } from './call.ts'
+import { Caller } from './caller.ts'
+import type { JobDefinition, JobInput, JobResult } from './job-definition.ts'
+import { type LaneState, readLanes } from './lane-state.ts'
+import { observeCalls } from './metrics.ts'
+import { type Pushed, type PushOptions, push } from './push.ts'
+import { type PushAsyncOptions, pushAsync } from './push-async.ts'
+import { type RedisTarget, type Report, readRedisTarget, warn } from './redis.ts'
+
+export interface QueuesOptions {
+  readonly db: Pick<DbContext, 'propagator'>
+  readonly redis: RedisTarget
+  /** Begins every Redis key; default `strata`. For Redis Cluster with a hash tag, `{strata}`. The workers need the same. */
+  readonly prefix?: string
+  /** The longest wait of a call that names none, nor its job; default 30,000 ms. */
+  readonly callDeadlineMs?: number
+  /** Receives what must not end a call: a connection that dropped, a reply that cannot be read. Default: a process warning. */
+  readonly report?: Report
+}
+
+/**
+ * Sends jobs. It uses two Redis connections, opened on first use or by `start`.
+ *
+ * Guaranteed: a call always ends, by its deadline and a second, with the job's result, the job's error, or an error that says
+ * whether the job was applied. Jobs run at least once. Not guaranteed: exactly once (make handlers idempotent), and that a call
+ * is undone when its caller rolls back.
+ */
+export interface Queues extends AsyncDisposable {
+  /** Connects now rather than at the first job. @throws REDIS_UNREACHABLE within 5 s, CONNECTION_BUDGET */
+  start(): Promise<void>
+  /**
+   * Sends a job and does not wait for it. It runs at level 1 as a chain of its own (a job that pushes itself again must not sink
+   * a level each time). In a transaction it is sent after the commit, and never if that does not come.
+   *
+   * @throws INPUT_INVALID, LEVEL_LIMIT, LEVEL_INVALID, LEVEL_ORDER, REDIS_UNREACHABLE, QUEUE_STOPPED (`not-applied`), SEND_FAILED,
+   * REDIS_TIMEOUT (`unknown`)
+   */
+  push<J extends JobDefinition>(job: J, data: JobInput<J>, options?: PushOptions): Promise<Pushed<JobResult<J>>>
+  /**
+   * Sends a job at once, also inside a transaction, and waits for its result; it runs one level deeper. It is not undone by a
+   * rollback of the caller.
+   *
+   * @throws the handler's own StrataError, or JOB_FAILED (`unknown`); LEVEL_LIMIT, LEVEL_ORDER, LEVEL_INVALID, HOLD_AND_WAIT,
+   * CONTEXT_MISSING, CONTEXT_ENDED, INPUT_INVALID, OPTION_REFUSED, REDIS_UNREACHABLE, QUEUE_STOPPED, CALL_EXPIRED (`not-applied`);
+   * CALL_TIMEOUT and CALL_ABORTED (`not-applied` or `unknown`, never a guess); RESULT_LOST, SEND_FAILED (`unknown`); RESULT_INVALID (`applied`)
+   */
+  pushAsync<J extends JobDefinition>(job: J, data: JobInput<J>, options?: PushAsyncOptions): Promise<JobResult<J>>
+  /** BullMQ's queue of a job's pushes: schedulers, bulk, counts, pause. It is closed with these queues. */
+  queue(job: JobDefinition): Queue
+  /** Every lane over all processes. */
+  lanes(): Promise<LaneState[]>
+  /** The calls of this process that wait for a result. */
+  waiting(): WaitingCall[]
+  /**
+   * Takes no more jobs, waits up to `deadlineMs` (default 10,000) for the calls that wait, gives up the rest with CALL_ABORTED and
+   * closes. Idempotent; allowed before the first job.
+   */
+  stop(options?: { readonly deadlineMs?: number }): Promise<void>
+}
+
+const callDeadlineMsDefault = 30_000
+const stopDeadlineMsDefault = 10_000
+
+/** Makes the sending side; nothing is opened before `start` or the first job. @throws CONFIG */
+export function createQueues(options: QueuesOptions): Queues {
+  const { db, callDeadlineMs: defaultMs = callDeadlineMsDefault, report = warn } = options
+  const caller = new Caller(readRedisTarget(options.redis, options.prefix), db.propagator, report)
+  const unobserve = observeCalls(() => caller.waitingCount)
+  const queues: Queues = {
+    start: () => caller.start(),
+    push: (job, data, given = {}) => push(caller, { job, data, defaultMs }, given),
+    pushAsync: (job, data, given = {}) => pushAsync(caller, { job, data, defaultMs }, given),
+    queue: job => caller.lanes.queue(job.queue),
+    lanes: async () => {
+      await caller.start()
+      return await readLanes(caller.redis, { keys: caller.keys, now: caller.clock.now() })
+    },
+    waiting: () => caller.waiting.map(call => call.describe()),
+    stop: ({ deadlineMs = stopDeadlineMsDefault } = {}) => {
+      unobserve()
+      return caller.stop(deadlineMs)
+    },
+    [Symbol.asyncDispose]: () => queues.stop(),
+  }
+  return queues
+}

@@ -1,0 +1,91 @@
+import { dbContextError } from '@strata/db-context'
+import { Redis, type RedisOptions } from 'ioredis'
+import { late, within } from './bound.ts'
+import { prefixDefault } from './keys.ts'
+import { outside } from './outside.ts'
+import { queueError } from './registry.ts'
+
+/** Where Redis is: a URL, or ioredis's options (with `url` beside them, if you like) and the prefix of all keys. */
+export type RedisTarget = string | (RedisOptions & { readonly url?: string; readonly prefix?: string })
+
+export type Report = (error: unknown, what: string) => void
+
+export interface RedisSettings {
+  readonly url: string | undefined
+  readonly options: RedisOptions
+  readonly prefix: string
+}
+
+/** How long a start waits for Redis. */
+const reachMs = 4500
+
+const reconnectMsFirst = 20
+const reconnectMsMax = 1000
+
+/** @throws CONFIG for ioredis's own key prefix, which BullMQ cannot work with */
+export function readRedisTarget(target: RedisTarget, prefix: string | undefined): RedisSettings {
+  if (typeof target === 'string') return { url: target, options: {}, prefix: prefix ?? prefixDefault }
+  const { url, prefix: own, ...options } = target
+  if (options.keyPrefix) {
+    throw dbContextError('CONFIG', `Option redis.keyPrefix is ${options.keyPrefix}, expected none: give prefix instead`)
+  }
+  return { url, options, prefix: prefix ?? own ?? prefixDefault }
+}
+
+/**
+ * Makes a connection that opens on first use. It keeps trying while it is away, within a second of Redis's return:
+ * waits are bounded by whoever waits, because a command given up inside the client may have been applied.
+ */
+export function openRedis(settings: RedisSettings, role: string, report: Report): Redis {
+  const options: RedisOptions = {
+    connectTimeout: reachMs,
+    ...settings.options,
+    connectionName: `${settings.prefix}:${role}`,
+    lazyConnect: true,
+    // BullMQ refuses anything else on the connections that its workers block on.
+    maxRetriesPerRequest: null,
+    retryStrategy: times => Math.min(reconnectMsFirst * 2 ** Math.min(times, 10), reconnectMsMax),
+  }
+  return outside(() => {
+    const client = settings.url === undefined ? new Redis(options) : new Redis(settings.url, options)
+    client.on('error', error => report(error, `Redis connection ${role}`))
+    return client
+  })
+}
+
+/** Connects. @throws REDIS_UNREACHABLE within 5 s */
+export async function reachRedis(client: Redis): Promise<void> {
+  let lastError: unknown
+  const remember = (error: unknown) => {
+    lastError = error
+  }
+  client.on('error', remember)
+  try {
+    const answer = await within(
+      reachMs,
+      outside(() => client.ping()),
+    )
+    if (answer !== late) return
+  } catch (error) {
+    lastError = error
+  } finally {
+    client.off('error', remember)
+  }
+  const { host, port } = client.options
+  throw queueError('REDIS_UNREACHABLE', `Redis at ${host}:${port} could not be used within ${reachMs} ms`, {
+    details: { host, port, reachMs },
+    cause: lastError,
+  })
+}
+
+/** Closes politely, and at once when Redis does not answer. */
+export async function closeRedis(client: Redis): Promise<void> {
+  if (client.status === 'wait' || client.status === 'end') return client.disconnect()
+  if (client.status !== 'ready') return client.disconnect()
+  const answer = await within(500, client.quit()).catch(() => late)
+  if (answer === late) client.disconnect()
+}
+
+export function warn(error: unknown, what: string): void {
+  process.emitWarning(`${what}: ${error instanceof Error ? error.message : String(error)}`, 'StrataWarning')
+}

@@ -1,0 +1,40 @@
+import { type ErrorSpec, errorFactory } from '@strata/db-context'
+
+const refused = { outcome: 'not-applied', transient: false } as const
+const later = { outcome: 'not-applied', transient: true } as const
+const unknown = { outcome: 'unknown', transient: false } as const
+
+/** Every error that `queue` throws; `docs/reference/errors.md` is kept equal to it by a test. */
+export const queueErrors = {
+  AWAIT_BEFORE_COMMIT: {
+    ...refused,
+    when: 'The result of a push was awaited inside the transaction whose commit the push waits for',
+  },
+  CALL_ABORTED: { ...unknown, when: 'A call was given up through its `signal`, or the signal of its caller' },
+  CALL_EXPIRED: {
+    ...later,
+    when: "A worker took a call whose deadline had passed: the call's handler was not started",
+  },
+  CALL_TIMEOUT: { ...unknown, when: 'A call had no result at its deadline' },
+  CONNECTION_BUDGET: { ...refused, when: 'The connections of all processes together do not fit into the server' },
+  ENVELOPE_INVALID: { ...refused, when: 'What travels beside a job cannot be read, or does not fit its lane' },
+  HANDLER_MISSING: { ...refused, when: 'A worker took a job of a name that it has no handler for' },
+  INPUT_INVALID: { ...refused, when: "The input of a job does not fit the job's schema, or is not JSON" },
+  JOB_FAILED: { ...unknown, when: 'The handler of an awaited job failed with an error that is not a StrataError' },
+  OPTION_REFUSED: { ...refused, when: 'A BullMQ option was given to a call that would break the order of waits' },
+  QUEUE_STOPPED: { ...refused, when: 'The queues or the worker are stopping or stopped and take no more work' },
+  REDIS_TIMEOUT: { ...unknown, when: 'Redis did not answer in time: the push may have been added' },
+  REDIS_UNREACHABLE: { ...later, when: 'Redis could not be reached at the start' },
+  REPLY_INVALID: { ...unknown, when: 'A reply that came for a call cannot be read' },
+  RESULT_INVALID: {
+    outcome: 'applied',
+    transient: false,
+    when: "The handler's result does not fit the job's schema, or is not JSON: the work itself was done",
+  },
+  SEND_FAILED: { ...unknown, when: 'BullMQ or Redis refused a job as it was added' },
+  RESULT_LOST: { ...unknown, when: 'Neither a reply nor the record of the job can be found any more' },
+} as const satisfies Record<string, ErrorSpec>
+
+export type QueueErrorCode = keyof typeof queueErrors
+
+export const queueError = errorFactory(queueErrors)

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { late, within } from './bound.ts'
+import { outside } from './outside.ts'
+import type { Report } from './redis.ts'
+
+const blockMs = 5000
+
+/** An answer this late means a connection that is open on this side only. */
+const answerMsMax = blockMs + 2000
+
+const readMax = 500
+
+/**
+ * Reads one stream on a connection of its own, from the first entry on. It remembers where it was, so that a dropped
+ * connection loses nothing that the stream still holds.
+ */
+export class ReplyReader {
+  readonly #redis: Redis
+  readonly #key: string
+  readonly #deliver: (callId: string, reply: string) => void
+  readonly #report: Report
+  #lastId = '0-0'
+  #stopping = false
+  #loop: Promise<void> | undefined
+
+  constructor(
+    redis: Redis,
+    options: { key: string; deliver: (callId: string, reply: string) => void; report: Report },
+  ) {
+    this.#redis = redis
+    this.#key = options.key
+    this.#deliver = options.deliver
+    this.#report = options.report
+  }
+
+  start(): void {
+    this.#loop ??= outside(() => this.#run())
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#redis.disconnect()
+    await this.#loop
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      try {
+        await this.#read()
+      } catch (error) {
+        if (this.#stopping) return
+        this.#report(error, 'Reading replies')
+        await sleep(50)
+      }
+    }
+  }
+
+  async #read(): Promise<void> {
+    const reading = this.#redis.xread('COUNT', readMax, 'BLOCK', blockMs, 'STREAMS', this.#key, this.#lastId)
+    const streams = await within(answerMsMax, reading)
+    if (streams === late) return this.#redis.disconnect(true)
+    for (const [, entries] of streams ?? []) {
+      for (const [id, fields] of entries) {
+        this.#lastId = id
+        const [name, callId, , reply] = fields
+        if (name === 'c' && callId !== undefined && reply !== undefined) this.#deliver(callId, reply)
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { StrataError } from '@strata/db-context'
+import type { JobsOptions } from 'bullmq'
+import { late, within } from './bound.ts'
+import type { Caller } from './caller.ts'
+import type { Envelope } from './envelope.ts'
+import type { JobDefinition } from './job-definition.ts'
+import type { Lane } from './lane.ts'
+import { outside } from './outside.ts'
+import { queueError } from './registry.ts'
+import { checkOutgoing, printIssues } from './schema.ts'
+
+/** How long a push waits for Redis; a call waits until its own deadline. */
+const pushMsMax = 10_000
+
+/** How long the record of an ended job is kept, so that a result whose reply was lost can still be read. */
+const kept = { age: 3600, count: 10_000 }
+
+export interface Outgoing {
+  readonly job: JobDefinition
+  readonly lane: Lane
+  readonly id: string
+  readonly data: unknown
+  readonly envelope: Envelope
+  readonly options: JobsOptions
+}
+
+/** @throws INPUT_INVALID */
+export async function checkInput(job: JobDefinition, data: unknown): Promise<void> {
+  const issues = await checkOutgoing(job.input, data)
+  if (issues.length === 0) return
+  throw queueError('INPUT_INVALID', `Input of ${job.name} does not fit: ${printIssues(issues)}`, {
+    details: { job: job.name, issues },
+  })
+}
+
+/** Adds a job; resolves with its id, which is another's where BullMQ deduplicated it. @throws SEND_FAILED */
+export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string> {
+  const { job, lane, id, data, envelope, options } = outgoing
+  const own = {
+    removeOnComplete: kept,
+    removeOnFail: kept,
+    ...(job.attempts === undefined ? {} : { attempts: job.attempts }),
+    ...(job.backoff === undefined ? {} : { backoff: job.backoff }),
+    ...options,
+    jobId: id,
+    // An option that BullMQ does not know travels with the job untouched.
+    strata: envelope,
+  }
+  try {
+    const queue = caller.lanes.queue(lane.name)
+    const added = await outside(() => queue.add(job.name, data, own))
+    return added.id ?? id
+  } catch (cause) {
+    if (cause instanceof StrataError) throw cause
+    throw queueError('SEND_FAILED', `Job ${job.name} (${id}) could not be added: ${reason(cause)}`, {
+      details: { job: job.name, id, lane: lane.name },
+      cause,
+    })
+  }
+}
+
+/** As `addJob`, for what has no deadline of its own. @throws REDIS_TIMEOUT */
+export async function addInTime(caller: Caller, outgoing: Outgoing): Promise<string> {
+  const id = await within(pushMsMax, addJob(caller, outgoing))
+  if (id !== late) return id
+  throw queueError(
+    'REDIS_TIMEOUT',
+    `Redis did not answer within ${pushMsMax} ms: job ${outgoing.job.name} (${outgoing.id}) may have been added`,
+    { details: { job: outgoing.job.name, id: outgoing.id, timeoutMs: pushMsMax } },
+  )
+}
+
+const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))

@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import { dbContextError, type Propagator } from '@strata/db-context'
+import type { Redis } from 'ioredis'
+import { late, within } from './bound.ts'
+import { RedisClock } from './clock.ts'
+import { Handlers, type Handling } from './handlers.ts'
+import { createKeys, type Keys } from './keys.ts'
+import { fetcherSlots, type Lane, pushLane, stopOrder } from './lane.ts'
+import { type LaneState, readLanes } from './lane-state.ts'
+import { LaneWatch } from './lane-watch.ts'
+import type { LaneReading } from './metrics.ts'
+import { type FetcherOptions, OpenLane } from './open-lane.ts'
+import { outside } from './outside.ts'
+import { Presence } from './presence.ts'
+import { closeRedis, openRedis, type RedisSettings, type Report, reachRedis } from './redis.ts'
+import { queueError } from './registry.ts'
+import { Runner, type RunningJob } from './runner.ts'
+
+const renewMs = 5000
+
+/** How long jobs have, once aborted, to be handed back. */
+const handBackMs = 2000
+
+export interface ServingOptions {
+  readonly propagator: Propagator
+  readonly slots: number
+  readonly fetcher: Omit<FetcherOptions, 'prefix'>
+  readonly report: Report
+}
+
+/** What a worker process runs: the lanes that are open, what runs in them, and the watch for new ones. */
+export class Serving {
+  readonly #options: ServingOptions
+  readonly #keys: Keys
+  readonly #redis: Redis
+  readonly #subscriber: Redis
+  readonly #clock = new RedisClock()
+  readonly #handlers = new Handlers()
+  readonly #runner: Runner
+  readonly #watch: LaneWatch
+  readonly #lanes = new Map<string, OpenLane>()
+  readonly #id = randomUUID()
+  #presence: Presence | undefined
+  #renewing: NodeJS.Timeout | undefined
+  #starting: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
+  /** Call lanes down to this level are closed, or closing. */
+  #closedTo = 0
+
+  constructor(settings: RedisSettings, options: ServingOptions) {
+    this.#options = options
+    this.#keys = createKeys(settings.prefix)
+    this.#redis = openRedis(settings, 'worker', options.report)
+    this.#subscriber = openRedis(settings, 'lanes', options.report)
+    const shared = { redis: this.#redis, keys: this.#keys, report: options.report }
+    this.#runner = new Runner({
+      ...shared,
+      propagator: options.propagator,
+      handlers: this.#handlers,
+      clock: this.#clock,
+    })
+    this.#watch = new LaneWatch({ ...shared, subscriber: this.#subscriber, found: lane => this.#open(lane) })
+  }
+
+  /** @throws CONFIG after the start: a lane may have been served without this handler by then */
+  handle(handling: Handling): void {
+    if (this.#starting !== undefined) {
+      throw dbContextError('CONFIG', `Handler of ${handling.job.name} was set after start: set all handlers before it`)
+    }
+    this.#handlers.add(handling)
+  }
+
+  start(): Promise<void> {
+    if (this.#stopping !== undefined)
+      return Promise.reject(queueError('QUEUE_STOPPED', 'Worker is stopped: make a new one'))
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  stop(options: { deadlineMs: number; allAtOnce: boolean }): Promise<void> {
+    this.#stopping ??= this.#stop(options)
+    return this.#stopping
+  }
+
+  get running(): RunningJob[] {
+    return this.#runner.running
+  }
+
+  get readings(): LaneReading[] {
+    return [...this.#lanes.values()].map(({ lane: { name, queue, level }, slots, active }) => ({
+      lane: name,
+      queue,
+      level,
+      slots,
+      active,
+    }))
+  }
+
+  async lanes(): Promise<LaneState[]> {
+    const all = await readLanes(this.#redis, { keys: this.#keys, now: this.#clock.now() })
+    const waiting = new Map(all.map(lane => [lane.lane, lane.waiting]))
+    return this.readings.map(reading => ({ ...reading, waiting: waiting.get(reading.lane) ?? 0 }))
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await Promise.all([reachRedis(this.#redis), reachRedis(this.#subscriber)])
+      const presence = new Presence(this.#redis, {
+        keys: this.#keys,
+        id: this.#id,
+        connections: this.#connectionsMax(),
+        lanes: () => Object.fromEntries(this.readings.map(({ lane, slots }) => [lane, slots])),
+      })
+      await Promise.all([this.#clock.sync(this.#redis), presence.enter(this.#options.report)])
+      this.#presence = presence
+      for (const queue of this.#handlers.queues) this.#open(pushLane(queue, this.#options.propagator.isolated))
+      await this.#watch.start()
+      await Promise.all([...this.#lanes.values()].map(lane => lane.ready()))
+      await presence.renew()
+      this.#renewing = outside(() => setInterval(() => this.#renew(), renewMs).unref())
+    } catch (error) {
+      await this.stop({ deadlineMs: 0, allAtOnce: true })
+      throw error
+    }
+  }
+
+  /** Every lane that may ever open here: one of pushes and one a level for each queue. */
+  #connectionsMax(): number {
+    const { propagator, slots } = this.#options
+    const lanes = propagator.isolated ? propagator.levelsMax + 1 : 1
+    return 2 + this.#handlers.queues.length * lanes * fetcherSlots(slots).length
+  }
+
+  #open(lane: Lane): void {
+    const { propagator, slots, fetcher, report } = this.#options
+    if (this.#lanes.has(lane.name) || !this.#handlers.serves(lane.queue)) return
+    // A lane of the other isolation, or a forged one: whoever may serve it, this process must not.
+    if (lane.kind === 'call' && (!propagator.isolated || lane.level > propagator.levelsMax)) return
+    if (this.#stopping && (lane.kind !== 'call' || lane.level <= this.#closedTo)) return
+    const options = { slots, redis: this.#redis, fetcher: { ...fetcher, prefix: this.#keys.prefix }, report }
+    this.#lanes.set(lane.name, new OpenLane(lane, this.#runner, options))
+  }
+
+  #renew(): void {
+    const tasks = [this.#presence?.renew(), this.#clock.sync(this.#redis)]
+    for (const task of tasks) task?.catch(error => this.#options.report(error, 'Renewing the worker'))
+  }
+
+  async #stop({ deadlineMs, allAtOnce }: { deadlineMs: number; allAtOnce: boolean }): Promise<void> {
+    const closing = allAtOnce ? this.#closeAll() : this.#closeInOrder()
+    if ((await within(deadlineMs, closing)) === late) {
+      this.#runner.handBack()
+      this.#closedTo = Number.POSITIVE_INFINITY
+      if ((await within(handBackMs, this.#closeAll())) === late) await this.#dropAll()
+    }
+    this.#watch.stop()
+    clearInterval(this.#renewing)
+    if (this.#presence && this.#redis.status === 'ready') await within(500, this.#presence.leave())
+    await Promise.all([closeRedis(this.#redis), closeRedis(this.#subscriber)])
+  }
+
+  /** Lanes that open meanwhile are deeper than those that are closed, and join the order. */
+  async #closeInOrder(): Promise<void> {
+    for (;;) {
+      const [next] = stopOrder([...this.#lanes.values()])
+      if (!next) return
+      this.#closedTo = Math.max(this.#closedTo, ...next.map(({ lane }) => (lane.kind === 'call' ? lane.level : 0)))
+      await this.#closeGroup(next)
+    }
+  }
+
+  async #closeAll(): Promise<void> {
+    this.#closedTo = Number.POSITIVE_INFINITY
+    await this.#closeGroup([...this.#lanes.values()])
+  }
+
+  async #closeGroup(lanes: readonly OpenLane[]): Promise<void> {
+    await Promise.all(lanes.map(lane => lane.close()))
+    for (const { lane } of lanes) this.#lanes.delete(lane.name)
+  }
+
+  async #dropAll(): Promise<void> {
+    await Promise.allSettled([...this.#lanes.values()].map(lane => lane.drop()))
+  }
+}

@@ -1,0 +1,101 @@
+import { type DbContext, dbContextError } from '@strata/db-context'
+import type { Handler, Handling } from './handlers.ts'
+import type { JobDefinition } from './job-definition.ts'
+import type { LaneState } from './lane-state.ts'
+import { observeLanes } from './metrics.ts'
+import { type RedisTarget, type Report, readRedisTarget, warn } from './redis.ts'
+import type { RunningJob } from './runner.ts'
+import { Serving } from './serving.ts'
+
+export interface WorkerOptions {
+  readonly db: Pick<DbContext, 'propagator'>
+  readonly redis: RedisTarget
+  /** The same as the queues'; default `strata`. */
+  readonly prefix?: string
+  readonly lanes?: {
+    /** Jobs at once a lane in this process: a whole number of at least 1, default 10. */
+    readonly slots?: number
+  }
+  /**
+   * A job whose worker is gone is run again after at most `lockDurationMs` + `stalledIntervalMs`: 10,000 and 5,000 by default,
+   * up to `maxStalledCount` times (1).
+   */
+  readonly stalled?: {
+    readonly lockDurationMs?: number
+    readonly stalledIntervalMs?: number
+    readonly maxStalledCount?: number
+  }
+  /** Receives what must not end the worker. Default: a process warning. */
+  readonly report?: Report
+}
+
+export interface StopWorkerOptions {
+  /** Milliseconds until what still runs is aborted and handed back to the queue; default 10,000. */
+  readonly deadlineMs?: number
+  /**
+   * **Unsafe**: closes all lanes at once, so that a running job that awaits a call which only this process serves waits until the
+   * deadline. Kept to show why the order matters.
+   */
+  readonly unsafeAllAtOnce?: boolean
+}
+
+/**
+ * Serves jobs. Connections to Redis: two, and up to four a lane.
+ *
+ * Guaranteed: each queue has a lane for pushes and one a level for calls, with slots of their own, so that an awaiting job never
+ * occupies the slot its call needs. A lane opens within milliseconds of its first call and stays. Jobs run at least once.
+ */
+export interface WorkerHandle extends AsyncDisposable {
+  /** Sets the handler of a job, before `start`. @throws CONFIG */
+  handle<J extends JobDefinition>(job: J, handler: Handler<J>): void
+  /** Resolves when every queue is served. Idempotent. @throws REDIS_UNREACHABLE within 5 s, CONNECTION_BUDGET, QUEUE_STOPPED */
+  start(): Promise<void>
+  /**
+   * Takes no more pushes and lets those that run end; then calls, from shallow to deep, so that what a running job awaits is
+   * served until the end. Idempotent; allowed before `start`.
+   */
+  stop(options?: StopWorkerOptions): Promise<void>
+  /** The lanes of this process; `waiting` counts the jobs of all processes. */
+  lanes(): Promise<LaneState[]>
+  /** The jobs that run in this process. */
+  activities(): RunningJob[]
+}
+
+const stopDeadlineMsDefault = 10_000
+
+/** Makes a worker; it opens nothing before `start`. @throws CONFIG */
+export function createWorker(options: WorkerOptions): WorkerHandle {
+  const { stalled = {}, report = warn } = options
+  const slots = options.lanes?.slots ?? 10
+  expectSlots(slots)
+  const serving = new Serving(readRedisTarget(options.redis, options.prefix), {
+    propagator: options.db.propagator,
+    slots,
+    fetcher: {
+      lockDurationMs: stalled.lockDurationMs ?? 10_000,
+      stalledIntervalMs: stalled.stalledIntervalMs ?? 5000,
+      maxStalledCount: stalled.maxStalledCount ?? 1,
+    },
+    report,
+  })
+  const unobserve = observeLanes(() => serving.readings)
+  const worker: WorkerHandle = {
+    handle: (job, handler) => serving.handle({ job, handler: handler as Handling['handler'] }),
+    start: () => serving.start(),
+    stop: ({ deadlineMs = stopDeadlineMsDefault, unsafeAllAtOnce = false } = {}) => {
+      unobserve()
+      return serving.stop({ deadlineMs, allAtOnce: unsafeAllAtOnce })
+    },
+    lanes: () => serving.lanes(),
+    activities: () => serving.running,
+    [Symbol.asyncDispose]: () => worker.stop(),
+  }
+  return worker
+}
+
+function expectSlots(slots: number): void {
+  if (Number.isInteger(slots) && slots >= 1) return
+  throw dbContextError('CONFIG', `Option lanes.slots is ${slots}, expected a whole number of at least 1`, {
+    details: { option: 'lanes.slots', got: slots },
+  })
+}

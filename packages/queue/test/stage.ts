@@ -1,0 +1,50 @@
+import { randomUUID } from 'node:crypto'
+import { type ContextOptions, createDbContext, type DbContext } from '@strata/db-context'
+import { FakeDatasource } from '@strata/db-context/conformance'
+import { inject } from 'vitest'
+import {
+  createQueues,
+  createWorker,
+  type Queues,
+  type QueuesOptions,
+  type WorkerHandle,
+  type WorkerOptions,
+} from '../src/index.ts'
+
+type DbOptions = Partial<Pick<ContextOptions, 'levels' | 'isolation'>>
+
+/** Queues and workers over one key prefix of the shared Redis, each with a context of its own, as if in processes of their own. */
+export class Stage {
+  readonly prefix = `test-${randomUUID()}`
+  readonly redis = inject('redisUrl')
+  /** What was reported and did not end anything. */
+  readonly reports: string[] = []
+  readonly #made: (() => Promise<void>)[] = []
+
+  db(options: DbOptions = {}): DbContext {
+    const db = createDbContext({ datasources: [new FakeDatasource()], ...options })
+    this.#made.push(() => db.stop({ deadlineMs: 1000 }))
+    return db
+  }
+
+  queues(db: DbContext, options: Partial<QueuesOptions> = {}): Queues {
+    const queues = createQueues({ db, redis: this.redis, prefix: this.prefix, report: this.#report, ...options })
+    this.#made.push(() => queues.stop({ deadlineMs: 1000 }))
+    return queues
+  }
+
+  worker(db: DbContext, options: Partial<WorkerOptions> = {}): WorkerHandle {
+    const worker = createWorker({ db, redis: this.redis, prefix: this.prefix, report: this.#report, ...options })
+    this.#made.push(() => worker.stop({ deadlineMs: 1000 }))
+    return worker
+  }
+
+  readonly #report = (error: unknown, what: string) => {
+    this.reports.push(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+
+  /** Workers first, then queues, then contexts: the reverse of how a test makes them. */
+  async clear(): Promise<void> {
+    for (const stop of this.#made.splice(0).reverse()) await stop()
+  }
+}
