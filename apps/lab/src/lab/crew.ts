@@ -1,0 +1,130 @@
+import { LabError } from '../lab-error.ts'
+import type { BeforeGate, Peak, RootEnd } from '../outcome.ts'
+import { ActorProcess, type Told } from '../process/actor-process.ts'
+import type { Opening, Role } from '../process/messages.ts'
+import type { ProcessReport } from '../process/report.ts'
+import type { Settings } from '../settings.ts'
+import type { Ground } from './ground.ts'
+
+/** For opening connections, preparing documents and starting workers, on a busy machine. */
+const stepMs = 20_000
+/** For a last look at a process that may hang. */
+const lookMs = 500
+/** For an orderly stop; what has not stopped then is killed. */
+const stopMs = 2000
+
+/** The processes of one run, and what they have told so far. */
+export class Crew implements AsyncDisposable {
+  readonly #actors: ActorProcess[] = []
+  readonly #roots: number
+  readonly #finished = Promise.withResolvers<void>()
+  readonly ends = new Map<number, RootEnd>()
+  readonly peak: { connections: number; slots: number } = { connections: 0, slots: 0 }
+  refusalMsMax: number | undefined
+  beforeGate: BeforeGate | undefined
+  #peaks = new Map<string, Peak>()
+
+  private constructor(roots: number) {
+    this.#roots = roots
+    this.#finished.promise.catch(() => {})
+  }
+
+  /** Starts all processes with everything open and prepared, up to the moment before the roots. @throws RUN_FAILED */
+  static async assemble(settings: Settings, ground: Ground): Promise<Crew> {
+    const crew = new Crew(settings.roots)
+    try {
+      await crew.#assemble(settings, ground)
+      return crew
+    } catch (error) {
+      await crew[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Resolves when every root has ended. @throws RUN_FAILED when a process is lost or cannot go on. */
+  get finished(): Promise<void> {
+    return this.#finished.promise
+  }
+
+  get reports(): ProcessReport[] {
+    return this.#actors.flatMap(({ report }) => report ?? [])
+  }
+
+  /** Begins all roots at once, in this order. */
+  go(roots: readonly number[]): void {
+    this.#api.tell({ type: 'go', roots })
+  }
+
+  /** Has every process tell how it stands. */
+  async refresh(): Promise<void> {
+    await Promise.all(this.#actors.map(actor => actor.refresh(lookMs)))
+    for (const { report } of this.#actors) if (report !== undefined) this.#measure(report)
+  }
+
+  /** Stops all processes as they stop in service: workers first, so that whatever they still run has its caller. */
+  async stop(): Promise<void> {
+    const stop = (actor: ActorProcess) => actor.perform({ type: 'stop' }, stopMs).catch(() => {})
+    await Promise.all(this.#actors.filter(({ role }) => role === 'worker').map(stop))
+    await Promise.all(this.#actors.filter(({ role }) => role !== 'worker').map(stop))
+  }
+
+  /** Ends every process at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#actors.map(actor => actor[Symbol.asyncDispose]()))
+  }
+
+  get #api(): ActorProcess {
+    const api = this.#actors.find(({ role }) => role !== 'worker')
+    if (api === undefined) throw new LabError('RUN_FAILED', 'There is no API process')
+    return api
+  }
+
+  async #assemble(settings: Settings, ground: Ground): Promise<void> {
+    const { run, mongoUrl, redisUrl } = ground
+    const openings = roles(settings.processes).map(({ process, role }) => {
+      return { process, role, settings, run, mongoUrl, redisUrl }
+    })
+    await Promise.all(openings.map(opening => this.#open(opening)))
+    await this.#api.perform({ type: 'prepare' }, stepMs)
+    await Promise.all(this.#actors.map(actor => actor.perform({ type: 'work' }, stepMs)))
+  }
+
+  async #open(opening: Opening): Promise<void> {
+    const actor = await ActorProcess.start(opening, {
+      told: message => this.#hear(actor, message),
+      lost: error => this.#finished.reject(error),
+    })
+    this.#actors.push(actor)
+    await actor.perform({ type: 'open', opening }, stepMs)
+  }
+
+  #hear(from: ActorProcess, message: Told): void {
+    if (message.type === 'settled') this.#settle(message.end)
+    else if (message.type === 'report') this.#measure(message.report)
+    else if (message.type === 'refused') this.refusalMsMax = Math.max(this.refusalMsMax ?? 0, Math.ceil(message.ms))
+    else if (message.type === 'before-gate') this.beforeGate = message.beforeGate
+    else if (message.type === 'gate') {
+      for (const actor of this.#actors) if (actor !== from) actor.tell(message)
+    } else this.#finished.reject(new LabError('RUN_FAILED', `Process ${from.name}: ${message.message}`))
+  }
+
+  #settle(end: RootEnd): void {
+    this.ends.set(end.root, end)
+    if (this.ends.size === this.#roots) this.#finished.resolve()
+  }
+
+  /** Adds up the processes' last windows: they are short, so what is in them was in use at about the same time. */
+  #measure({ process, peak }: ProcessReport): void {
+    this.#peaks.set(process, peak)
+    const sum = (of: keyof Peak) => [...this.#peaks.values()].reduce((total, each) => total + each[of], 0)
+    this.peak.connections = Math.max(this.peak.connections, sum('connections'))
+    this.peak.slots = Math.max(this.peak.slots, sum('slots'))
+  }
+}
+
+/** One API process and workers, or one process that is both. */
+export function roles(processes: number): { process: string; role: Role }[] {
+  if (processes === 1) return [{ process: 'api+worker', role: 'both' }]
+  const workers = Array.from({ length: processes - 1 }, (_, index) => `worker-${index + 1}`)
+  return [{ process: 'api', role: 'api' }, ...workers.map(process => ({ process, role: 'worker' as const }))]
+}

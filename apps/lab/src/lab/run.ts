@@ -1,0 +1,90 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { seeded } from '@strata/testkit'
+import { diagnose, symptomsOf } from '../diagnosis/wait.ts'
+import { LabError } from '../lab-error.ts'
+import { countCodes, type Outcome } from '../outcome.ts'
+import type { Scenario } from '../scenarios/scenario.ts'
+import type { Settings } from '../settings.ts'
+import { Crew } from './crew.ts'
+import { type Ground, layGround } from './ground.ts'
+import { shuffled } from './shuffle.ts'
+import type { View } from './view.ts'
+
+/** What a run has shown. */
+export interface Result {
+  readonly settings: Settings
+  readonly outcome: Outcome
+  /** Every way in which the outcome is not the promised one. */
+  readonly wrong: readonly string[]
+  readonly servers: Ground['versions']
+}
+
+/**
+ * Runs a scenario to the end of its roots or to its deadline, hands over what it has shown, and takes everything down again
+ * whatever hangs in it.
+ * @throws RUN_FAILED when a process cannot be opened or is lost, or `signal` ends the run.
+ */
+export async function runLab(
+  settings: Settings,
+  scenario: Scenario,
+  { view, signal, onResult }: { view: View; signal: AbortSignal; onResult: (result: Result) => void },
+): Promise<Result> {
+  await using ground = await layGround(settings, line => view.say(line))
+  await using crew = await Crew.assemble(settings, ground)
+  const outcome = await play(settings, crew, { view, signal })
+  const result = { settings, outcome, wrong: scenario.judge(outcome, settings), servers: ground.versions }
+  onResult(result)
+  // With roots that hang nothing would stop by itself: those processes are killed.
+  if (outcome.hung === 0) await crew.stop()
+  return result
+}
+
+async function play(
+  settings: Settings,
+  crew: Crew,
+  { view, signal }: { view: View; signal: AbortSignal },
+): Promise<Outcome> {
+  const begun = performance.now()
+  const elapsedMs = () => Math.round(performance.now() - begun)
+  const stopFrames = view.watch(() => ({ settings, elapsedMs: elapsedMs(), crew }))
+  crew.go(shuffled(settings.roots, seeded(settings.seed)))
+  const over = new AbortController()
+  try {
+    const deadline = pause(settings.deadlineMs, undefined, { signal: over.signal })
+    await Promise.race([crew.finished, deadline, aborted(signal)])
+  } finally {
+    over.abort()
+    stopFrames()
+  }
+  return await assess(settings, crew, elapsedMs())
+}
+
+async function assess({ roots }: Settings, crew: Crew, elapsedMs: number): Promise<Outcome> {
+  const ends = [...crew.ends.values()]
+  const unfinished = Array.from({ length: roots }, (_, root) => root).filter(root => !crew.ends.has(root))
+  await crew.refresh()
+  const failures = ends.flatMap(({ code }) => code ?? [])
+  const { peak, refusalMsMax, beforeGate } = crew
+  return {
+    completed: ends.length - failures.length,
+    failed: failures.length,
+    hung: unfinished.length,
+    symptoms: {
+      ...beforeGate?.symptoms,
+      ...countCodes(failures),
+      ...symptomsOf(diagnose(unfinished, crew.reports)),
+    },
+    elapsedMs,
+    peak: { ...peak },
+    ...(refusalMsMax === undefined ? {} : { refusalMsMax }),
+    ...(beforeGate === undefined ? {} : { beforeGate }),
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const stop = () => reject(new LabError('RUN_FAILED', 'The run was stopped by a signal'))
+  if (signal.aborted) stop()
+  else signal.addEventListener('abort', stop, { once: true })
+  return promise
+}

@@ -1,0 +1,45 @@
+/** How many of each code. */
+export type Symptoms = Readonly<Record<string, number>>
+
+/** What became of the roots of one run. completed + failed + hung = roots. */
+export interface Outcome {
+  readonly completed: number
+  readonly failed: number
+  /** Still waiting at the deadline. */
+  readonly hung: number
+  /** Failed roots by the code of their error, hung ones by the code of what they waited in. */
+  readonly symptoms: Symptoms
+  readonly elapsedMs: number
+  readonly peak: Peak
+  /** How long the slowest refused call took to be refused; absent when none was. */
+  readonly refusalMsMax?: number
+  /** How the roots stood when the gate was about to open; only where a scenario has one. */
+  readonly beforeGate?: BeforeGate
+}
+
+/** The most in use at once over all processes. */
+export interface Peak {
+  /** Connections of the pools, without the driver's monitoring. */
+  readonly connections: number
+  /** Running jobs. */
+  readonly slots: number
+}
+
+export interface BeforeGate {
+  readonly completed: number
+  readonly symptoms: Symptoms
+}
+
+/** How one root ended. */
+export interface RootEnd {
+  readonly root: number
+  /** The code of the error that it ended with; absent when it completed. */
+  readonly code?: string
+  readonly message?: string
+}
+
+export function countCodes(codes: Iterable<string>): Symptoms {
+  const counts: Record<string, number> = {}
+  for (const code of codes) counts[code] = (counts[code] ?? 0) + 1
+  return counts
+}

@@ -1,0 +1,41 @@
+import type { BeforeGate, RootEnd } from '../outcome.ts'
+import type { Settings } from '../settings.ts'
+import type { ProcessReport } from './report.ts'
+
+/** What an actor process is: where the roots begin, where their jobs run, or both. */
+export type Role = 'api' | 'worker' | 'both'
+
+/** Everything an actor process has to know to open its part of the stage. */
+export interface Opening {
+  readonly process: string
+  readonly role: Role
+  readonly settings: Settings
+  readonly mongoUrl: string
+  readonly redisUrl: string
+  /** Names the run's database and is the prefix of its Redis keys. */
+  readonly run: string
+}
+
+/** Steps that an actor process answers with `done` or `failed`. */
+export type Step =
+  | { readonly type: 'open'; readonly opening: Opening }
+  | { readonly type: 'prepare' }
+  | { readonly type: 'work' }
+  | { readonly type: 'stop' }
+
+export type ToActor =
+  | Step
+  /** Begins these roots at once, in this order. */
+  | { readonly type: 'go'; readonly roots: readonly number[] }
+  | { readonly type: 'gate'; readonly name: string }
+  | { readonly type: 'report' }
+
+export type FromActor =
+  | { readonly type: 'done'; readonly step: Step['type'] }
+  | { readonly type: 'failed'; readonly step: Step['type'] | 'beside'; readonly message: string }
+  | { readonly type: 'settled'; readonly end: RootEnd }
+  | { readonly type: 'gate'; readonly name: string }
+  | { readonly type: 'refused'; readonly ms: number }
+  | { readonly type: 'before-gate'; readonly beforeGate: BeforeGate }
+  /** `asked` answers a `report`; the others come by themselves. */
+  | { readonly type: 'report'; readonly report: ProcessReport; readonly asked: boolean }

@@ -1,0 +1,121 @@
+import type { DbContext } from '@strata/db-context'
+import { hasCode } from '@strata/db-context'
+import type { BoundCollection } from '@strata/mongo'
+import type { HandlerInput, HandlerResult, JobDefinition, JobInput, JobResult, Queues } from '@strata/queue'
+import { until } from '@strata/testkit'
+import type { Collection, MongoClient } from 'mongodb'
+import type { BeforeGate } from '../outcome.ts'
+import type { Settings } from '../settings.ts'
+import type { Gates } from './gates.ts'
+import type { Limits } from './limits.ts'
+
+/** The one kind of document that the scenarios write. */
+export interface LabDocument {
+  readonly _id: string
+  readonly writes: number
+}
+
+/** Takes the handlers of a scenario's jobs. */
+export interface Handlers {
+  handle<J extends JobDefinition>(job: J, handler: (input: HandlerInput<J>) => Promise<HandlerResult<J>>): void
+}
+
+/** What a stage tells the lab. */
+export interface StageReports {
+  /** A call was refused with a typed error after so many milliseconds. */
+  refused(ms: number): void
+  beforeGate(standing: BeforeGate): void
+}
+
+export interface StageParts {
+  readonly settings: Settings
+  readonly limits: Limits
+  readonly db: DbContext
+  readonly queues: Queues
+  readonly documents: BoundCollection<LabDocument>
+  readonly raw: Collection<LabDocument>
+  readonly rawClient: MongoClient
+  readonly gates: Gates
+  readonly report: StageReports
+}
+
+/** One process's part of a run, as the scenarios see it: the product's verbs, with the run's bounds and names. */
+export class Stage {
+  readonly settings: Settings
+  readonly limits: Limits
+  readonly db: DbContext
+  readonly queues: Queues
+  /** Bound to the level and transaction of the calling code. */
+  readonly documents: BoundCollection<LabDocument>
+  /** The same collection by the raw driver, on a connection of its own: for set-up and gates only. */
+  readonly raw: Collection<LabDocument>
+  readonly rawClient: MongoClient
+  readonly gates: Gates
+  readonly report: StageReports
+  /** The roots that have ended in this process. */
+  readonly ended = new Set<number>()
+  /** The root of each unit of work begun here, by the id of its chain. */
+  readonly units = new Map<string, number>()
+
+  constructor(parts: StageParts) {
+    this.settings = parts.settings
+    this.limits = parts.limits
+    this.db = parts.db
+    this.queues = parts.queues
+    this.documents = parts.documents
+    this.raw = parts.raw
+    this.rawClient = parts.rawClient
+    this.gates = parts.gates
+    this.report = parts.report
+  }
+
+  /** Runs a unit of work of this root; a root may have several. */
+  unit<T>(root: number, body: () => Promise<T>): Promise<T> {
+    const named = (): Promise<T> => {
+      this.units.set(this.db.current.chain[0].id, root)
+      return body()
+    }
+    return this.db.run(named, { name: `root-${root}` })
+  }
+
+  transaction<T>(body: () => Promise<T>): Promise<T> {
+    return this.db.transaction.begin(body, { deadlineMs: this.limits.waitMs })
+  }
+
+  call<J extends JobDefinition>(job: J, input: JobInput<J>, level?: number): Promise<JobResult<J>> {
+    const dbInfo = level === undefined ? {} : { dbInfo: { level } }
+    return this.queues.pushAsync(job, input, { deadlineMs: this.limits.waitMs, ...dbInfo })
+  }
+
+  /** Makes a call that is to be refused with `code`, and tells how long the refusal took. */
+  async refusedCall<T>(code: string, call: () => Promise<T>): Promise<T> {
+    const begun = performance.now()
+    try {
+      return await call()
+    } catch (error) {
+      if (hasCode(error, code)) this.report.refused(performance.now() - begun)
+      throw error
+    }
+  }
+
+  /** Adds 1 to a document that exists. */
+  async write(id: string): Promise<void> {
+    await this.documents.updateOne({ _id: id }, { $inc: { writes: 1 } })
+  }
+
+  /**
+   * Writes, and opens the gate when the write is under way: it waits for a connection or for the document, so that whatever
+   * comes after the gate comes behind it.
+   */
+  async writeThenOpen(id: string, gate: string): Promise<void> {
+    const chain = this.db.current.chain
+    const unit = chain[chain.length - 1]?.id
+    let isDone = false
+    const write = this.write(id).finally(() => {
+      isDone = true
+    })
+    const isUnderWay = (): boolean => isDone || this.db.activities().some(activity => activity.unit === unit)
+    const opened = until(isUnderWay, { deadlineMs: this.limits.waitMs, message: `the write of ${id}`, everyMs: 1 })
+    await Promise.all([write, opened.then(() => this.gates.open(gate))])
+  }
+}

@@ -1,0 +1,22 @@
+import Table from 'cli-table3'
+import type { Result } from '../lab/run.ts'
+import type { Scenario } from '../scenarios/scenario.ts'
+
+/** The result as a person reads it. */
+export function resultTable({ settings, outcome, wrong }: Result, scenario: Scenario): string {
+  const table = new Table({ style: { head: [] } })
+  const { completed, failed, hung, symptoms, elapsedMs, peak, refusalMsMax, beforeGate } = outcome
+  const codes = Object.entries(symptoms).map(([code, count]) => `${code} ${count}`)
+  table.push(
+    ['completed', `${completed} of ${settings.roots}`],
+    ['failed', failed],
+    ['hung', hung],
+    ['symptoms', codes.join('\n') || 'none'],
+    ['elapsed', `${elapsedMs} ms`],
+    ['most in use at once', `${peak.connections} connections, ${peak.slots} worker slots`],
+  )
+  if (refusalMsMax !== undefined) table.push(['slowest refusal', `${refusalMsMax} ms`])
+  if (beforeGate !== undefined) table.push(['finished before the gate', beforeGate.completed])
+  const verdict = wrong.length === 0 ? ['As promised'] : ['NOT as promised:', ...wrong.map(line => `  ${line}`)]
+  return `${table.toString()}\n${verdict.join('\n')}: ${scenario.promise(settings)}\n`.replace(/:(?=: )/, '')
+}

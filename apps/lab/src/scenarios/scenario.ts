@@ -1,0 +1,36 @@
+import type { Isolation } from '@strata/db-context'
+import type { Outcome } from '../outcome.ts'
+import type { Handlers, Stage } from '../process/stage.ts'
+import type { Settings, Topology } from '../settings.ts'
+
+/** What of a scenario decides its defaults. */
+export interface ScenarioShape {
+  readonly name: string
+  /** What there is one of by default, and ample of everything else. */
+  readonly scarce: 'pool' | 'lanes' | 'nothing'
+  readonly topology: Topology
+  readonly depth: { readonly min: number; readonly default: number }
+}
+
+/**
+ * One hazard, played by the product's own verbs in real processes: what it is, what each isolation promises, and whether an
+ * outcome is the promised one. The same code runs under both isolations.
+ */
+export interface Scenario extends ScenarioShape {
+  /** The hazard in one sentence, for a person. */
+  readonly hazard: string
+  /** What is promised under these settings, for a person. */
+  promise(settings: Settings): string
+  /** Whether the outcome is the promised one: every way in which it is not, in words; empty when it is. */
+  judge(outcome: Outcome, settings: Settings): readonly string[]
+  /** Set-up in the API process, before any worker starts and before any root. */
+  prepare?(stage: Stage): Promise<void>
+  /** Registers the handlers of the scenario's jobs; called in every process with a worker, before it starts. */
+  work?(handlers: Handlers, stage: Stage): void
+  /** One root; called in the API process, for all roots at once. */
+  root(stage: Stage, root: number): Promise<void>
+  /** What goes on beside the roots in the API process; it begins with them and is not one of them. */
+  beside?(stage: Stage): Promise<void>
+}
+
+export const isIsolated = ({ isolation }: { readonly isolation: Isolation }): boolean => isolation === 'levels'

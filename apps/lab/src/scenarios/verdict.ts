@@ -1,0 +1,45 @@
+import type { Outcome } from '../outcome.ts'
+import type { Settings } from '../settings.ts'
+
+/** A typed refusal has to come at once, not at the end of some wait. */
+export const refusalMsLimit = 100
+
+/** Every way in which not all roots completed. */
+export function allCompleted(outcome: Outcome, { roots }: Settings): readonly string[] {
+  if (outcome.completed === roots) return []
+  return [`all ${roots} roots were to complete: ${describe(outcome)}`]
+}
+
+/** Every way in which this is not a hang, wholly in waits of one kind. */
+export function someHungIn(code: string, outcome: Outcome): readonly string[] {
+  const wrong: string[] = []
+  if (outcome.hung === 0) wrong.push(`some roots were to hang in ${code}: ${describe(outcome)}`)
+  if (outcome.failed > 0) wrong.push(`no root was to fail: ${describe(outcome)}`)
+  const others = outcome.hung - (outcome.symptoms[code] ?? 0)
+  if (others > 0) wrong.push(`${others} roots hang elsewhere than in ${code}: ${describe(outcome)}`)
+  return wrong
+}
+
+/** Every way in which this is not a hang of all roots in waits of one kind. */
+export function allHungIn(code: string, outcome: Outcome, { roots }: Settings): readonly string[] {
+  if (outcome.hung === roots && outcome.symptoms[code] === roots) return []
+  return [`all ${roots} roots were to hang in ${code}: ${describe(outcome)}`]
+}
+
+/** Every way in which this is not a refusal of all roots under one code, at once. */
+export function allRefused(code: string, outcome: Outcome, { roots }: Settings): readonly string[] {
+  const wrong: string[] = []
+  if (outcome.failed !== roots || outcome.symptoms[code] !== roots) {
+    wrong.push(`all ${roots} roots were to fail with ${code}: ${describe(outcome)}`)
+  }
+  const slowest = outcome.refusalMsMax
+  if (slowest === undefined) wrong.push('no call was seen to be refused')
+  else if (slowest > refusalMsLimit) wrong.push(`a refusal took ${slowest} ms, the limit is ${refusalMsLimit} ms`)
+  return wrong
+}
+
+function describe({ completed, failed, hung, symptoms }: Outcome): string {
+  const codes = Object.entries(symptoms).map(([code, count]) => `${count} ${code}`)
+  const detail = codes.length === 0 ? '' : ` (${codes.join(', ')})`
+  return `${completed} completed, ${failed} failed, ${hung} hung${detail}`
+}

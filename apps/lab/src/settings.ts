@@ -1,0 +1,68 @@
+import type { Isolation } from '@strata/db-context'
+import { LabError } from './lab-error.ts'
+import type { ScenarioShape } from './scenarios/scenario.ts'
+
+export type Topology = 'replica-set' | 'load-balanced'
+
+/** What the command line says of one run; absent is the scenario's default. */
+export interface Flags {
+  readonly isolation: Isolation
+  readonly topology?: Topology
+  readonly pool?: number
+  readonly lanes?: number
+  readonly roots: number
+  readonly depth?: number
+  readonly processes: number
+  readonly deadlineMs: number
+}
+
+/** Everything that shapes one run; every process of the run gets the same. */
+export interface Settings {
+  readonly scenario: string
+  readonly isolation: Isolation
+  readonly topology: Topology
+  readonly roots: number
+  /** The deepest level, `levels.max`. */
+  readonly depth: number
+  /** Connections of each pool. */
+  readonly pool: number
+  /** Jobs at once of each lane and process. */
+  readonly lanes: number
+  /** One API process and this many less one worker processes; 1 is both in one. */
+  readonly processes: number
+  readonly deadlineMs: number
+  readonly seed: number
+}
+
+/** Neither a pool nor a lane may have more, in the product either. */
+export const sizeMax = 1000
+
+/**
+ * Fills in the scenario's defaults: its scarce resource is 1, the others are large enough never to be waited for.
+ * @throws USAGE when the flags cannot show the scenario at all.
+ */
+export function settingsFrom(flags: Flags, { scenario, seed }: { scenario: ScenarioShape; seed: number }): Settings {
+  const depth = flags.depth ?? scenario.depth.default
+  if (depth < scenario.depth.min) {
+    throw new LabError('USAGE', `${scenario.name} needs --depth ${scenario.depth.min} or more, got ${depth}`)
+  }
+  const ample = flags.roots * depth
+  const size = (flag: '--pool' | '--lanes', given: number | undefined, isScarce: boolean): number => {
+    const value = given ?? (isScarce ? 1 : ample)
+    if (value <= sizeMax) return value
+    const why = `${flag} would be roots x depth = ${ample}, at most ${sizeMax} is possible`
+    throw new LabError('USAGE', `${why}: give ${flag}, or fewer --roots or a smaller --depth`)
+  }
+  return {
+    scenario: scenario.name,
+    isolation: flags.isolation,
+    topology: flags.topology ?? scenario.topology,
+    roots: flags.roots,
+    depth,
+    pool: size('--pool', flags.pool, scenario.scarce === 'pool'),
+    lanes: size('--lanes', flags.lanes, scenario.scarce === 'lanes'),
+    processes: flags.processes,
+    deadlineMs: flags.deadlineMs,
+    seed,
+  }
+}
