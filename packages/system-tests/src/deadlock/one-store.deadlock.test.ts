@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createDbContext } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
-import { until } from '@strata/testkit'
+import { gate, until } from '@strata/testkit'
 import { expect, inject, it } from 'vitest'
 import { type Counter, end } from './fixture.ts'
 
@@ -19,21 +19,25 @@ async function cross(secondUrl: string, cure: 'same level' | 'deeper' = 'same le
   const same = second.collection<Counter>('documents')
   const others = second.collection<Counter>('others')
   await db.run(() => documents.insertOne({ _id: 'X', n: 0 }))
-  let stranger: Promise<unknown> | undefined
+  const written = gate()
+  const issued = gate()
+  const stranger = written.wait(5000).then(async () => {
+    const update = db.run(() => same.updateMany({ _id: 'X' }, { $inc: { n: 1 } }))
+    await until(() => db.activities().some(({ what }) => what.includes('updateMany')), {
+      deadlineMs: 5000,
+      message: 'the stranger to issue its write',
+    })
+    issued.open()
+    return await end(update)
+  })
   const wanted = () => others.insertOne({ _id: 'wanted', n: 1 })
+  const inner = () => (cure === 'deeper' ? db.switchDbIsolate(wanted) : wanted())
   const ended = await end(
     db.run(() =>
       db.transaction.begin(async () => {
         await documents.updateOne({ _id: 'X' }, { $inc: { n: 1 } })
-        stranger = end(db.run(() => db.switchDb(() => same.updateMany({ _id: 'X' }, { $inc: { n: 1 } }))))
-        await until(
-          () => db.activities().some(({ what, phase }) => what.includes('updateMany') && phase !== 'holding'),
-          {
-            deadlineMs: 5000,
-            message: 'the stranger to issue its write',
-          },
-        )
-        const inner = () => (cure === 'deeper' ? db.switchDbIsolate(wanted) : wanted())
+        written.open()
+        await issued.wait(5000)
         await db.switchDb(inner, { datasource: 'second' })
         return 'completed'
       }),
