@@ -24,8 +24,11 @@ export async function moveMember({ hosts, host, alone }: Move): Promise<void> {
   const client = directClient(host)
   try {
     const configs = client.db('local').collection<Document & { _id: string }>('system.replset')
-    const read = async (): Promise<{ config: Document | null } | undefined> =>
-      alone.hasExited() ? { config: null } : { config: await configs.findOne({ _id: REPLICA_SET }) }
+    const read = async (): Promise<{ config: Document | null } | undefined> => {
+      if (alone.hasExited()) return { config: null }
+      await client.connect()
+      return { config: await configs.findOne({ _id: REPLICA_SET }) }
+    }
     const found = await until(read, { deadlineMs: DEADLINE_MS, message: `the member at ${host} to answer` })
     const places = hosts.map((each, index) => [`members.${index}.host`, each])
     if (found?.config) await configs.updateOne({ _id: REPLICA_SET }, { $set: Object.fromEntries(places) })

@@ -82,6 +82,7 @@ async function configure(client: MongoClient, hosts: readonly string[]): Promise
 
 async function readConfig(client: MongoClient): Promise<Document | undefined> {
   try {
+    await client.connect()
     return (await client.db('admin').command({ replSetGetConfig: 1 }))['config']
   } catch (error) {
     if (error instanceof MongoServerError && error.code === NOT_YET_INITIALIZED) return undefined
@@ -102,6 +103,7 @@ async function tryCommand(client: MongoClient, command: Document): Promise<boole
 }
 
 async function isSettled(clients: readonly MongoClient[], hosts: readonly string[]): Promise<boolean> {
+  await Promise.all(clients.map(client => client.connect()))
   const hellos = await Promise.all(clients.map(client => client.db('admin').command({ hello: 1 })))
   const primaries = hellos.filter(hello => hello['isWritablePrimary'] === true)
   const ready = hellos.filter(hello => hello['isWritablePrimary'] === true || hello['secondary'] === true)
@@ -109,7 +111,10 @@ async function isSettled(clients: readonly MongoClient[], hosts: readonly string
   return primaries.length === 1 && ready.length === hosts.length && moved
 }
 
-/** A client of this one member, whatever the set is up to. */
+/**
+ * A client of this one member, whatever the set is up to. Call `connect` before each look: a driver that could not
+ * connect at its first command answers every later one with "Topology is closed", however well the server is by then.
+ */
 export function directClient(host: string): MongoClient {
   const timeouts = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000, socketTimeoutMS: 20_000 }
   return new MongoClient(`mongodb://${host}/?directConnection=true`, { ...timeouts, maxPoolSize: 1 })
