@@ -1,1 +1,9 @@
-export {}
+export type { Account, Audit, Charge, Collections, Enrolment, Student } from './collections.ts'
+export { addCourse, cancelEnrolment, chargeAccount, type EnrolmentInput, renameStudent } from './contracts.ts'
+export { accountNotFound, schoolError, schoolErrors, studentNotFound } from './errors.ts'
+export { centsField, courseField, idField, levelsField, nameField } from './fields.ts'
+export { createLog, type Logger } from './log.ts'
+export { reportFailedStart, stopAtProcessEnd } from './process-end.ts'
+export { openSchool, type School, type SchoolSettings } from './school.ts'
+export { port, readSettings, settings } from './settings.ts'
+export { transactionMs } from './transaction-time.ts'

@@ -1,0 +1,48 @@
+import { centsField, courseField, idField, levelsField } from '@strata/school'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { enrol } from '../enrolment.ts'
+import { answer, problems, usualProblems } from '../responses.ts'
+import type { Services } from '../services.ts'
+
+const exampleId = '6f1d2c1e-3f0f-4f6e-9f7e-3d1f0e9a7b11'
+const asked = z
+  .strictObject({ studentId: idField, course: courseField, feeCents: centsField })
+  .meta({ examples: [{ studentId: exampleId, course: 'Analytical engines', feeCents: 1500 }] })
+const enrolled = answer(z.object({ id: z.string(), levels: levelsField }), {
+  id: 'b7a1a1f0-0f4c-4a43-8f5c-0d5e2b6f4c22',
+  levels: [0, 1, 2],
+})
+
+const description = `
+Three levels, each in a process and on connections of its own:
+
+- level 0, this request, writes the enrolment in a transaction and awaits
+- level 1, a job, which charges the account whose id is the student's in a transaction of its own and awaits
+- level 2, a job, which puts the course on the student's list.
+
+**The charge commits before the caller's transaction and is not undone with it.** A caller that fails after it refunds:
+this route does, by a job that cancels the enrolment, also when it does not know whether the charge was made. Until that job
+has run the fee is missing from the balance; should this process die between the charge and its own commit, nobody sends it.
+
+Refused with nothing written: an unknown student or account (404), too small a balance (409).
+`.trim()
+
+export const enrolmentRoutes: FastifyPluginAsyncZod<Services> = async (app, services) => {
+  const codes = ['STUDENT_NOT_FOUND', 'ACCOUNT_NOT_FOUND', 'INSUFFICIENT_FUNDS', 'CALL_TIMEOUT', ...usualProblems]
+  app.post(
+    '/enrolments',
+    {
+      schema: {
+        summary: 'Enrols a student in a course and charges the fee',
+        description,
+        body: asked,
+        response: { 201: enrolled, ...problems(...codes) },
+      },
+    },
+    async ({ body }, reply) => {
+      const done = await services.work('POST /enrolments', () => enrol(services, body))
+      return await reply.code(201).send(done)
+    },
+  )
+}

@@ -1,0 +1,53 @@
+import { createQueues, type Queues } from '@strata/queue'
+import { createLog, type Logger, openSchool, type School } from '@strata/school'
+import type { Metrics } from '@strata/school/metrics'
+import { createAdmission } from './admission.ts'
+import type { Config } from './config.ts'
+import { metrics } from './measuring.ts'
+import { createWork, type Work } from './work.ts'
+
+/** What the routes work with. */
+export interface Services {
+  readonly school: School
+  readonly queues: Queues
+  readonly metrics: Metrics
+  readonly log: Logger
+  /** The longest wait for a job, in milliseconds. */
+  readonly callTimeoutMs: number
+  /** Runs the work of one request. @throws ADMISSION_FULL, ABORTED */
+  work: Work['run']
+  /** Gives up the requests that are still under way. */
+  giveUp(): Promise<void>
+  /** @throws what the servers cannot be reached with, CONNECTION_BUDGET */
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+const settleMs = 500
+const queuesStopMs = 500
+const dataStopMs = 1000
+
+export function openServices(config: Config): Services {
+  const log = createLog({ name: 'api', level: config.logLevel })
+  const school = openSchool(config, log)
+  const { db } = school
+  const queues = createQueues({ db, redis: config.redis, report: (error, what) => log.warn({ err: error }, what) })
+  const work = createWork({ db, admission: createAdmission(config.admissionMax) })
+  return {
+    school,
+    queues,
+    metrics,
+    log,
+    callTimeoutMs: config.callTimeoutMs,
+    work: work.run,
+    giveUp: () => work.giveUp(settleMs),
+    start: async () => {
+      await Promise.all([school.start(), queues.start()])
+    },
+    stop: async () => {
+      await queues.stop({ deadlineMs: queuesStopMs })
+      await db.stop({ deadlineMs: dataStopMs })
+      await metrics.stop()
+    },
+  }
+}

@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { spawnNode, startFaultProxy, until } from '@strata/testkit'
+import { describe, expect, inject, test } from 'vitest'
+import { startSchool } from './running-school.ts'
+
+const main = (app: string) => fileURLToPath(new URL(`../../${app}/src/main.ts`, import.meta.url))
+const stopMsMax = 10_000
+
+describe('a process that cannot start says why, in one line', () => {
+  const run = async (app: string, env: NodeJS.ProcessEnv) => {
+    const child = await spawnNode(main(app), { env: { MONGO_URL: undefined, REDIS_URL: undefined, ...env } })
+    const { code } = await child.exited
+    return { code, lines: child.stderr().trim().split('\n') }
+  }
+  const urls = () => ({ MONGO_URL: inject('mongoUrl'), REDIS_URL: inject('redisUrl') })
+
+  test.for(['api', 'worker'])('%s without URLs', async app => {
+    const { code, lines } = await run(app, {})
+    expect(code).toBe(2)
+    expect(lines).toEqual([
+      expect.stringMatching(/^SETTING_INVALID: MONGO_URL is not set.*npm start.*; REDIS_URL is not set/),
+    ])
+  })
+
+  test.for([
+    ['api', 'PORT', '70000'],
+    ['api', 'ADMISSION_MAX', '0'],
+    ['worker', 'LANE_SLOTS', '0'],
+    ['worker', 'POOL_MAX', 'many'],
+    ['worker', 'ISOLATION', 'some'],
+    ['worker', 'LEVELS_MAX', '1.5'],
+  ] as const)('%s with %s=%s', async ([app, name, value]) => {
+    const { code, lines } = await run(app, { ...urls(), [name]: value })
+    expect(code).toBe(2)
+    expect(lines).toEqual([expect.stringMatching(`^SETTING_INVALID: ${name} is "${value}", expected `)])
+  })
+
+  test('a URL that MongoDB’s driver cannot use', async () => {
+    const { code, lines } = await run('api', { ...urls(), MONGO_URL: 'mongodb://127.0.0.1:port/school' })
+    expect([code, lines.length]).toEqual([2, 1])
+  })
+
+  test.for(['api', 'worker'])('%s with servers that are not there', async app => {
+    const { code, lines } = await run(app, {
+      MONGO_URL: 'mongodb://127.0.0.1:1/school?directConnection=true',
+      REDIS_URL: 'redis://127.0.0.1:1',
+      LOG_LEVEL: 'silent',
+    })
+    expect(code).toBe(1)
+    expect(lines.at(-1)).toMatch(/^(SERVER|REDIS)_UNREACHABLE: /)
+    expect(lines).toHaveLength(1)
+  })
+
+  test('an API whose port is taken', async () => {
+    await using school = await startSchool({ workers: 0 })
+    const { port } = new URL(school.url)
+    const { code, lines } = await run('api', { ...school.env, PORT: port, LOG_LEVEL: 'silent' })
+    expect(code).toBe(1)
+    expect(lines).toEqual([
+      expect.stringMatching(`^LISTEN_FAILED: Cannot listen on 127.0.0.1:${port} \\(EADDRINUSE\\)`),
+    ])
+  })
+})
+
+describe('a process that is told to end', () => {
+  test.for(['SIGTERM', 'SIGINT'] as const)('answers what is under way and exits with 0 on %s', async signal => {
+    await using school = await startSchool()
+    const id = await school.payer(1000)
+    const enrolments = Array.from({ length: 20 }, (_, n) =>
+      school.request('POST', '/enrolments', { studentId: id, course: `Course ${n}`, feeCents: 10 }),
+    )
+    await enrolments[0]
+    school.api.kill(signal)
+    const answers = await Promise.all(enrolments.map(answer => answer.catch(() => undefined)))
+    const startedAt = performance.now()
+    expect(await school.api.exited).toEqual({ code: 0, signal: null })
+    for (const worker of school.workers) {
+      worker.kill(signal)
+      expect(await worker.exited).toEqual({ code: 0, signal: null })
+    }
+    expect(performance.now() - startedAt).toBeLessThan(stopMsMax)
+    expect(answers[0]?.status).toBe(201)
+    // Each enrolment is whole or not there at all, whether or not its sender was answered.
+    const enrolled = await school.database.collection('enrolments').countDocuments({ studentId: id, state: 'enrolled' })
+    const account = await school.database.collection('accounts').findOne({ _id: id as never })
+    expect(account?.['balanceCents']).toBe(1000 - enrolled * 10)
+  })
+
+  test('ends as well when whoever started it is gone', async () => {
+    await using school = await startSchool({ workers: 0 })
+    for (const app of ['api', 'worker']) {
+      const child = spawn(process.execPath, ['--conditions=@strata/source', main(app)], {
+        env: { ...process.env, ...school.env },
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      })
+      await once(child, 'message')
+      child.disconnect()
+      expect(await once(child, 'exit')).toEqual([0, null])
+    }
+  })
+})
+
+describe('isolation none', () => {
+  test('is named unsafe in both logs, and works while nobody waits for nobody', async () => {
+    await using school = await startSchool({ env: { ISOLATION: 'none' } })
+    const id = await school.payer(100)
+    const answer = await school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 100 })
+    expect(answer).toMatchObject({ status: 201, body: { levels: [0, 1, 2] } })
+    for (const child of [school.api, ...school.workers]) expect(child.stderr()).toContain('UNSAFE: isolation is none')
+  })
+})
+
+describe('a worker', () => {
+  test('leaves one line a job, with level, chain and duration', async () => {
+    await using school = await startSchool()
+    const id = await school.payer(100)
+    await school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 1 })
+    const [worker] = school.workers
+    const lines = () =>
+      (worker?.stderr() ?? '')
+        .split('\n')
+        .filter(line => line.includes('"msg":"job"'))
+        .map(line => JSON.parse(line) as Record<string, unknown>)
+    await until(() => lines().length === 2, { deadlineMs: 5000, message: 'two lines' })
+    expect(lines()).toMatchObject([
+      { job: 'course.add', level: 2, chain: ['POST /enrolments@0', 'account.charge@1', 'course.add@2'] },
+      { job: 'account.charge', level: 1, chain: ['POST /enrolments@0', 'account.charge@1'], result: 'completed' },
+    ])
+    for (const { ms } of lines()) expect(ms).toBeTypeOf('number')
+  })
+})
+
+describe('when a server is down', () => {
+  test('health says which one, in time, and says so when it is back', async () => {
+    await using mongo = await startFaultProxy(inject('mongoUrl'))
+    await using redis = await startFaultProxy(inject('redisUrl'))
+    const env = { MONGO_URL: mongo.url, REDIS_URL: redis.url, LOG_LEVEL: 'silent' }
+    await using school = await startSchool({ workers: 0, env })
+    const health = async () => {
+      const startedAt = performance.now()
+      const { status, body } = await school.request('GET', '/health')
+      expect(performance.now() - startedAt).toBeLessThan(2500)
+      return { http: status, ...body }
+    }
+    expect(await health()).toEqual({ http: 200, status: 'ok', mongo: 'up', redis: 'up' })
+    redis.blackhole()
+    expect(await health()).toEqual({ http: 503, status: 'down', mongo: 'up', redis: 'down' })
+    mongo.blackhole()
+    expect(await health()).toEqual({ http: 503, status: 'down', mongo: 'down', redis: 'down' })
+    expect((await school.request('GET', '/live')).status).toBe(200)
+    redis.resume()
+    mongo.resume()
+    await until(async () => (await health()).http === 200, { deadlineMs: 20_000, message: 'both to be up again' })
+  })
+})
