@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
@@ -108,6 +108,18 @@ test('path: a program that does not run is passed over, and the reason told', as
   await using redis = await startRedis({ env, report })
   expect(redis.rung).not.toBe('path')
   expect(lines.at(-1)).toMatch(/path: .*redis-server is .*6\.2 or newer is needed/)
+})
+
+test('path: a server that listens only after seconds is waited for', async () => {
+  const { mongod } = await programs()
+  const folder = scratchFolder()
+  // Longer than the 2 s in which a driver gives up connecting.
+  const script = `#!/bin/sh\ncase "$*" in *--version*) ;; *) sleep 3 ;; esac\nexec "${mongod}" "$@"\n`
+  writeFileSync(join(folder, 'mongod'), script, { mode: 0o755 })
+  const env = cleanEnv({ PATH: `${folder}:/usr/bin:/bin`, STRATA_MONGO: 'path' })
+  const mongo = await startMongo({ env, report: () => {}, private: true })
+  onTestFinished(() => mongo.stop())
+  expect(await withMongo(mongo.url, db => db.command({ ping: 1 }))).toMatchObject({ ok: 1 })
 })
 
 test.skipIf(!isWheelPlatform || !hasPip)(
