@@ -106,7 +106,10 @@ function openInbox(child: ChildProcess, { file, stderr, exited }: Source): Pick<
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const read = (): void => {
       const index = messages.findIndex(matches)
-      if (index >= 0) resolve(messages.splice(index, 1)[0] as T)
+      if (index < 0) return
+      // At once, not when the promise has settled: a second message of the same tick would be taken and lost.
+      readers.delete(read)
+      resolve(messages.splice(index, 1)[0] as T)
     }
     const late = `No such message from ${file} within ${deadlineMs} ms`
     const timer = setTimeout(() => reject(new TestkitError('WAIT_TIMEOUT', late)), deadlineMs)

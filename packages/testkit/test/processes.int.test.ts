@@ -24,6 +24,15 @@ test('a source file runs, hears and answers, and its end is told', async () => {
   expect(() => child.send('more')).toThrow(expect.objectContaining({ code: 'PROCESS_FAILED' }))
 })
 
+test('messages that come at the same time are all kept, one for each that waits', async () => {
+  await using child = await spawnNode(echo, { ipc: true })
+  const numbers = Array.from({ length: 200 }, (_, number) => number)
+  for (const number of numbers) child.send(number)
+  const heard: unknown[] = []
+  for (const _ of numbers) heard.push((await child.nextMessage(isEcho, 10_000)).echo)
+  expect(heard).toEqual(numbers)
+})
+
 test('waiting for a message of a process that ends is an error with its stderr', async () => {
   await using child = await spawnNode(echo, { ipc: true })
   const waiting = child.nextMessage(isEcho, 10_000)
