@@ -7,7 +7,7 @@ import type { Pools } from './pool.ts'
 export class Startup {
   readonly #pools: Pools
   #starting: Promise<void> | undefined
-  #leave: (() => Promise<void>)[] = []
+  readonly #leave: (() => Promise<void>)[] = []
 
   constructor(pools: Pools) {
     this.#pools = pools
@@ -24,18 +24,28 @@ export class Startup {
 
   async stop(): Promise<void> {
     await this.#starting?.catch(() => {})
-    await Promise.allSettled(this.#leave.map(leave => leave()))
+    await this.#leaveAll()
     await this.#pools.close()
   }
 
   async #open(): Promise<void> {
-    const stores = this.#pools.stores()
-    const admitted = await Promise.all(
-      stores.map(({ datasource, service, connections }) =>
-        datasource.admit?.({ connections, service: service.adapter }),
-      ),
+    const admitted = await Promise.allSettled(
+      this.#pools.stores().map(async ({ datasource, service, connections }) => {
+        const leave = await datasource.admit?.({ connections, service: service.adapter })
+        if (leave) this.#leave.push(leave)
+      }),
     )
-    this.#leave = admitted.filter(leave => leave !== undefined)
-    await this.#pools.ready()
+    try {
+      for (const each of admitted) if (each.status === 'rejected') throw each.reason
+      await this.#pools.ready()
+    } catch (error) {
+      // A start that failed must not stay registered: the next one registers anew.
+      await this.#leaveAll()
+      throw error
+    }
+  }
+
+  async #leaveAll(): Promise<void> {
+    await Promise.allSettled(this.#leave.splice(0).map(leave => leave()))
   }
 }

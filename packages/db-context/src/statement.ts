@@ -157,6 +157,7 @@ export class Statements {
     const activity: Activity = { ...idle, phase: 'queued', datasource, what: work.what, since: performance.now() }
     this.#options.ledger.begin(activity)
     try {
+      await this.#options.start()
       const permit = this.#options.pools.isolated
         ? await pool.permits.acquire({
             deadline: deadlineIn(pool.timeoutMs),

@@ -10,6 +10,9 @@ const networkNames = new Set([
   'PoolClearedOnNetworkError',
 ])
 
+/** A socket that breaks while the driver writes to it is reported by Node alone, as it is and without labels. */
+const socketCodes = new Set(['ECONNABORTED', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
+
 /** What is read of an error. By name, code and label: two copies of the driver may be installed, and errors cross queues. */
 interface Readable {
   readonly name?: unknown
@@ -48,14 +51,14 @@ export function classify(error: unknown): ErrorClass {
   return {
     transient: conflict || hasLabel(origin, 'TransientTransactionError') || isInterrupted(origin),
     conflict,
-    endsTransaction: isServerError(origin) || hasLabel(origin, 'TransientTransactionError'),
+    endsTransaction: isServerError(origin) || hasLabel(origin, 'TransientTransactionError') || isInterrupted(origin),
   }
 }
 
 function isInterrupted(error: unknown): boolean {
-  const { name } = read(error)
-  const code = codeOf(error)
-  return (typeof name === 'string' && networkNames.has(name)) || (code !== undefined && electionCodes.has(code))
+  const { name, code } = read(error)
+  if (typeof code === 'string' && socketCodes.has(code)) return true
+  return (typeof name === 'string' && networkNames.has(name)) || (typeof code === 'number' && electionCodes.has(code))
 }
 
 function originOf(error: unknown): unknown {

@@ -1,16 +1,20 @@
 import { type Datasource, dbContextError, type OpenPoolOptions, type PoolLimits } from '@strata/db-context'
 import type { Document } from 'mongodb'
+import { Membership } from './budget/membership.ts'
 import type { BoundCollection } from './collection/bound-collection.ts'
 import { bindCollection } from './collection/collection.ts'
 import { LevelDoor, type MongoScope } from './door.ts'
 import { type MongoDatasourceOptions, readSettings, type Settings, sharedSettings } from './options.ts'
 import { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
+import { type ServiceDoor, ServiceEntrance } from './service/service-door.ts'
 
 /** A MongoDB database whose operations run at the level, and in the transaction, in which they are called. */
 export interface MongoDatasource extends Datasource<MongoPool, MongoTransaction> {
   /** A collection bound to whatever level and transaction surrounds each call. Usable before any context exists. */
   collection<T extends Document = Document>(name: string): BoundCollection<T>
+  /** Background work, index and collection definition, and change streams, on connections of their own. */
+  readonly service: ServiceDoor
 }
 
 /**
@@ -27,8 +31,11 @@ class MongoStore implements MongoDatasource {
   readonly name: string
   readonly key: string
   readonly pool: PoolLimits
+  readonly service: ServiceDoor
   readonly #settings: Settings
   readonly #door: LevelDoor
+  readonly #membership = new Membership()
+  #clients = 0
 
   constructor(settings: Settings) {
     this.name = settings.name
@@ -36,6 +43,7 @@ class MongoStore implements MongoDatasource {
     this.pool = settings.pool
     this.#settings = settings
     this.#door = new LevelDoor(settings)
+    this.service = new ServiceEntrance(this.#door)
   }
 
   collection<T extends Document = Document>(name: string): BoundCollection<T> {
@@ -43,7 +51,17 @@ class MongoStore implements MongoDatasource {
   }
 
   openPool(options: OpenPoolOptions): MongoPool {
+    this.#clients += 1
     return new MongoPool(this.#settings, options)
+  }
+
+  /** @throws CONNECTION_BUDGET, BUDGET_UNREADABLE, SERVER_UNREACHABLE, TOPOLOGY_UNSUPPORTED */
+  async admit(claim: { readonly connections: number; readonly service: MongoPool }): Promise<() => Promise<void>> {
+    const { streamsMax, connectionsMax } = this.#settings
+    await claim.service.ready()
+    // Each client has a monitor beside its pool, and the change streams are a client of their own.
+    const wanted = claim.connections + streamsMax + this.#clients + 1
+    return await this.#membership.enter({ client: claim.service.client, wanted, limit: connectionsMax })
   }
 
   /** @throws CONFIG */

@@ -1,10 +1,11 @@
-import { dbContextError, type StatementBinding, type StatementScope } from '@strata/db-context'
+import { dbContextError, type StatementBinding, type StatementHold, type StatementScope } from '@strata/db-context'
 import type { Settings } from './options.ts'
 import type { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
 
 export type MongoScope = StatementScope<MongoPool, MongoTransaction>
 export type MongoBinding = StatementBinding<MongoPool, MongoTransaction>
+export type MongoHold = StatementHold<MongoPool, MongoTransaction>
 
 /** Where the operations of a collection are taken: to the level they are called at, or to the service pool. */
 export interface Door {

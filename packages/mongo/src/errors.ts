@@ -21,7 +21,7 @@ export const mongoErrors = {
   SERVER_UNREACHABLE: { ...later, when: 'No server of the URL that can take the operation answered in time' },
   SERVICE_ONLY: {
     ...refused,
-    when: 'Index and collection definition, change streams and tailable cursors were used outside `service`',
+    when: 'What only the service door does was asked of a level, or what no bound collection or cursor does at all',
   },
   SESSION_REFUSED: { ...refused, when: 'An operation was given a `session`; the level it is called at decides that' },
   STREAM_LIMIT: { ...later, when: 'More change streams than `streamsMax` were to be open at once' },

@@ -1,4 +1,8 @@
+export type { BoundBulk, BoundFindOperators } from './bulk/bound-bulk.ts'
 export type { BoundCollection } from './collection/bound-collection.ts'
+export type { BoundAggregationCursor, BoundCursor, BoundFindCursor } from './cursor/bound-cursor.ts'
 export { type MongoDatasource, mongoDatasource } from './datasource.ts'
 export { type MongoErrorCode, mongoError, mongoErrors } from './errors.ts'
 export type { MongoDatasourceOptions } from './options.ts'
+export type { ServiceCollection } from './service/service-collection.ts'
+export type { ServiceDoor } from './service/service-door.ts'

@@ -46,6 +46,8 @@ const isWriteConcernError = (error: unknown) => hasName(error, 'MongoWriteConcer
 export function translate(error: unknown, sent: Sent): unknown {
   if (isWaitQueueTimeout(error)) return poolTimeout(sent.what, sent.activity, error)
   if (hasName(error, 'MongoServerSelectionError')) return serverUnreachable(sent.what, error)
+  if (hasName(error, 'MongoNotConnectedError')) return stopped(sent.what, { cause: error, outcome: 'not-applied' })
+  if (hasName(error, 'MongoClientClosedError')) return stopped(sent.what, { cause: error, outcome: 'unknown' })
   if (isTimeLimit(error)) return timeLimit(error, sent)
   if (isUnconfirmed(error)) return unconfirmed(sent.what, { cause: error, outcome: 'applied' })
   return error
@@ -77,6 +79,13 @@ export function poolTimeout(what: string, activity: Activity, cause: unknown): S
 export function serverUnreachable(what: string, cause: unknown): StrataError {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return mongoError('SERVER_UNREACHABLE', `No server could be reached in time for ${what}: ${reason}`, { cause })
+}
+
+function stopped(what: string, { cause, outcome }: { cause: unknown; outcome: Outcome }): StrataError {
+  return dbContextError('STOPPED', `Connections are closed: ${what} came after the stop, or was cut off by it`, {
+    outcome,
+    cause,
+  })
 }
 
 function timeLimit(error: unknown, { what, limit, outcomeAtLimit: outcome, activity }: Sent): unknown {

@@ -9,7 +9,7 @@ import type {
   Hint,
   WriteConcern,
 } from 'mongodb'
-import type { Sessionless } from '../collection/bound-collection.ts'
+import type { Sessionless } from '../collection/options.ts'
 
 /** A bulk write that is built here and executed at the level, and in the transaction, in which it was begun. */
 export interface BoundBulk {

@@ -46,9 +46,7 @@ import type {
 } from 'mongodb'
 import type { BoundBulk } from '../bulk/bound-bulk.ts'
 import type { BoundAggregationCursor, BoundCursor, BoundFindCursor } from '../cursor/bound-cursor.ts'
-
-/** The driver's options without `session`: the level and transaction at the call decide that. */
-export type Sessionless<Options> = Omit<Options, 'session' | 'timeoutMS' | 'timeoutMode'> & { readonly session?: never }
+import type { Sessionless } from './options.ts'
 
 /** The statements of the driver's `Collection<T>`, signature by signature. */
 export interface BoundStatements<T extends Document> {

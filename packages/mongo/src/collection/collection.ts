@@ -44,21 +44,25 @@ class Members {
 }
 
 for (const [method, spec] of Object.entries(collectionMethods)) {
-  Object.defineProperty(
-    Members.prototype,
-    method,
-    spec.kind === 'property'
-      ? {
-          get(this: Members) {
-            return Reflect.get(Members.describe(this), method)
-          },
-        }
-      : {
-          value(this: Members, ...args: unknown[]) {
-            return Members.call(this, method, { spec, args })
-          },
-        },
-  )
+  if (spec.kind === 'internal') continue
+  const isProperty = spec.kind === 'property'
+  Object.defineProperty(Members.prototype, method, isProperty ? propertyOf(method) : methodOf(method, spec))
+}
+
+function propertyOf(name: string): PropertyDescriptor & ThisType<Members> {
+  return {
+    get() {
+      return Reflect.get(Members.describe(this), name)
+    },
+  }
+}
+
+function methodOf(name: string, spec: Method): PropertyDescriptor & ThisType<Members> {
+  return {
+    value(...args: unknown[]) {
+      return Members.call(this, name, { spec, args })
+    },
+  }
 }
 
 function run(call: Call): unknown {
@@ -71,8 +75,12 @@ function run(call: Call): unknown {
       return beginBulk(bind(call), call)
     case 'cursor':
       return openCursor(bind(call), call)
+    case 'service':
+      return call.door.isService ? runBound(call) : Promise.reject(refuse(call))
+    case 'stream':
+      return openStream(call)
     default:
-      throw refuse(call)
+      return Promise.reject(refuse(call))
   }
 }
 
@@ -89,6 +97,13 @@ async function runWrite(call: Call): Promise<unknown> {
 function bind(call: Call): MongoBinding {
   refuseSession(call.options, whatOf(call))
   return call.door.bind()
+}
+
+/** @throws SERVICE_ONLY, STREAM_LIMIT, SESSION_REFUSED */
+function openStream(call: Call): unknown {
+  if (!call.door.isService) throw refuse(call)
+  const { pool } = bind(call)
+  return pool.streams.open({ database: call.door.settings.database, collection: call.collection }, call.args)
 }
 
 function refuse(call: Call) {

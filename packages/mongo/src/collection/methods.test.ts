@@ -1,5 +1,6 @@
 import { Collection, type Document } from 'mongodb'
 import { expect, expectTypeOf, it } from 'vitest'
+import type { ServiceCollection } from '../service/service-collection.ts'
 import type { BoundCollection, BoundStatements } from './bound-collection.ts'
 import { collectionMethods, type MethodName } from './methods.ts'
 
@@ -14,11 +15,20 @@ interface Pet {
 }
 
 type Reachable = {
-  [Name in MethodName]: (typeof collectionMethods)[Name]['kind'] extends 'service' | 'stream' | 'refused' ? never : Name
+  [Name in MethodName]: (typeof collectionMethods)[Name]['kind'] extends 'service' | 'stream' | 'refused' | 'internal'
+    ? never
+    : Name
 }[MethodName]
 
 it('has a type for every member that is reachable, and no other', () => {
   expectTypeOf<keyof BoundCollection<Pet>>().toEqualTypeOf<Reachable>()
+})
+
+it('has the definition of indexes and collections, and change streams, at the service door only', () => {
+  type Service = {
+    [Name in MethodName]: (typeof collectionMethods)[Name]['kind'] extends 'service' | 'stream' ? Name : never
+  }
+  expectTypeOf<keyof ServiceCollection<Pet>>().toEqualTypeOf<Reachable | Service[MethodName]>()
 })
 
 it("types statements as the driver's own", () => {

@@ -8,7 +8,9 @@ import type { Outcome } from '@strata/db-context'
  * - `cursor`, `bulk`: builds an object whose own operations are bound where this one was called
  * - `property`: answered without the server
  * - `service`: only through the service door
- * - `refused`: not reachable at all
+ * - `stream`: a change stream, only through the service door
+ * - `refused`: fails typed wherever it is called
+ * - `internal`: not part of the driver's public face, and absent here
  */
 export type Method =
   | { readonly kind: 'statement'; readonly options: number; readonly effect: 'read' | 'many' }
@@ -19,6 +21,7 @@ export type Method =
   | { readonly kind: 'service'; readonly options: number | undefined }
   | { readonly kind: 'stream'; readonly options: number }
   | { readonly kind: 'refused' }
+  | { readonly kind: 'internal' }
 
 const read = (options: number) => ({ kind: 'statement', options, effect: 'read' }) as const
 const writeMany = (options: number) => ({ kind: 'statement', options, effect: 'many' }) as const
@@ -28,6 +31,7 @@ const bulk = (options: number) => ({ kind: 'bulk', options }) as const
 const service = (options?: number) => ({ kind: 'service', options }) as const
 const property = { kind: 'property' } as const
 const refused = { kind: 'refused' } as const
+const internal = { kind: 'internal' } as const
 
 /** Every member of the driver's collection; a test keeps it complete. The number is the index of the options argument. */
 export const collectionMethods = {
@@ -55,8 +59,7 @@ export const collectionMethods = {
   findOneAndDelete: writeOne(1),
   findOneAndReplace: writeOne(2),
   findOneAndUpdate: writeOne(2),
-  // Internal to the driver; `namespace` says the same.
-  fullNamespace: refused,
+  fullNamespace: internal,
   hint: property,
   indexExists: read(1),
   indexInformation: read(0),
@@ -76,7 +79,7 @@ export const collectionMethods = {
   rename: refused,
   replaceOne: writeOne(2),
   // Has had no effect since 7.8 of the driver.
-  timeoutMS: refused,
+  timeoutMS: internal,
   updateMany: writeMany(2),
   updateOne: writeOne(2),
   updateSearchIndex: service(),

@@ -15,7 +15,7 @@ import type {
   Sort,
   SortDirection,
 } from 'mongodb'
-import type { Sessionless } from '../collection/bound-collection.ts'
+import type { Sessionless } from '../collection/options.ts'
 
 /**
  * A cursor that stays at the level and in the transaction in which it was made. On a replica set it holds nothing between

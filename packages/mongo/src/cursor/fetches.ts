@@ -1,8 +1,6 @@
-import { dbContextError, type StatementHold, type StrataError } from '@strata/db-context'
+import { dbContextError, type StrataError } from '@strata/db-context'
 import type { AbstractCursor } from 'mongodb'
-import type { MongoBinding } from '../door.ts'
-import type { MongoPool } from '../pool/pool.ts'
-import type { MongoTransaction } from '../pool/transaction.ts'
+import type { MongoBinding, MongoHold } from '../door.ts'
 import { type Call, type MongoTarget, send, whatOf } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
 import type { TimeLimit } from '../translate.ts'
@@ -22,7 +20,7 @@ export class Fetches {
   readonly #binding: MongoBinding
   readonly #call: Call
   #limit: TimeLimit | undefined
-  #hold: StatementHold<MongoPool, MongoTransaction> | undefined
+  #hold: MongoHold | undefined
   #forget: (() => void) | undefined
   #ended: StrataError | undefined
 

@@ -29,7 +29,7 @@ function refuseTailable(call: Call): void {
   const what = whatOf(call)
   throw mongoError(
     'SERVICE_ONLY',
-    `${what} with a tailable cursor would keep a connection of its level waiting: use watch of the service door`,
+    `${what} with a tailable cursor would keep a connection waiting: use watch of the service door`,
     { details: { what } },
   )
 }

@@ -3,6 +3,7 @@ import type { Activity, BeginOptions, DatasourcePool, ErrorClass, OpenPoolOption
 import type { Collection, Document, MongoClient } from 'mongodb'
 import { classify } from '../classify.ts'
 import type { Settings } from '../options.ts'
+import { Streams } from '../service/streams.ts'
 import { serverUnreachable } from '../translate.ts'
 import { createClient } from './client.ts'
 import { readTopology, type Topology } from './topology.ts'
@@ -19,6 +20,9 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   readonly writeConcernTimeoutMs: number
   readonly #phases: ActivityPhases | undefined
   readonly #usage: PoolUsage
+  /** The change streams of the store; only those of the service pool are used. */
+  readonly streams: Streams
+  readonly #closers = new Set<() => Promise<void>>()
   readonly #collections = new Map<string, Collection<Document>>()
   #topology: Topology | undefined
   #election: string | undefined
@@ -32,6 +36,7 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
     this.client.on('serverDescriptionChanged', ({ newDescription: { type, electionId } }) => {
       if (type === 'RSPrimary') this.#election = electionId?.toHexString()
     })
+    this.streams = new Streams(settings, unpermitted ? this.client : undefined)
     this.#phases = unpermitted ? new ActivityPhases(this.client) : undefined
   }
 
@@ -80,8 +85,16 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
     return this.#closed
   }
 
+  /** Calls `close` before the client is closed. Call the result to forget it. */
+  onClose(close: () => Promise<void>): () => void {
+    this.#closers.add(close)
+    return () => this.#closers.delete(close)
+  }
+
   async close(): Promise<void> {
     this.#closed = true
+    await Promise.allSettled([...this.#closers].map(close => close()))
+    await this.streams.close()
     await this.client.close()
   }
 

@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type BeginOptions, type DatasourceTransaction, dbContextError, remainingMs } from '@strata/db-context'
+import {
+  type BeginOptions,
+  type DatasourceTransaction,
+  dbContextError,
+  deadlineIn,
+  remainingMs,
+} from '@strata/db-context'
 import type { ClientSession, MongoClient } from 'mongodb'
-import { hasLabel, hasName, isWaitQueueTimeout } from '../classify.ts'
+import { hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
 import { poolTimeout, serverUnreachable } from '../translate.ts'
 
 export interface TransactionPool {
@@ -12,6 +18,9 @@ export interface TransactionPool {
 
 /** Between two tries of a commit: an election takes seconds, so nothing is gained by asking more often. */
 const commitPauseMs = 50
+
+/** After which the server ends a transaction itself, with its sweep. */
+const serverLifetimeMs = 90_000
 
 /** A session with an open transaction. On a load balancer it pins one connection from its first statement to `end`. */
 export class MongoTransaction implements DatasourceTransaction {
@@ -43,10 +52,10 @@ export class MongoTransaction implements DatasourceTransaction {
         await this.#send(() => this.session.commitTransaction())
         return
       } catch (error) {
-        const unsent = isUnsent(error)
-        sent ||= !unsent
-        if (!unsent && !hasLabel(error, 'UnknownTransactionCommitResult')) throw error
-        if (remainingMs(this.#begin.deadline) <= commitPauseMs) throw await this.#giveUp(error, sent)
+        if (isRefusal(error)) throw error
+        sent ||= !isUnsent(error)
+        const isOver = remainingMs(this.#begin.deadline) <= commitPauseMs || isClosed(error)
+        if (isOver) throw this.#giveUp(error, sent)
         await sleep(commitPauseMs)
       }
     }
@@ -65,7 +74,7 @@ export class MongoTransaction implements DatasourceTransaction {
     return this.#pool.send(this.#begin.activity, send)
   }
 
-  async #giveUp(cause: unknown, sent: boolean): Promise<Error> {
+  #giveUp(cause: unknown, sent: boolean): Error {
     const { id } = this.#begin
     if (sent) {
       return dbContextError(
@@ -77,20 +86,38 @@ export class MongoTransaction implements DatasourceTransaction {
         },
       )
     }
-    await this.#kill()
+    // Not awaited: what keeps the commit waiting may keep this waiting too.
+    void this.#kill()
     const what = `commit of transaction ${id}`
     return isWaitQueueTimeout(cause) ? poolTimeout(what, this.#begin.activity, cause) : serverUnreachable(what, cause)
   }
 
-  /** The driver takes a commit that it never sent for done and would never abort it. */
+  /**
+   * The driver takes a commit that it never sent for done and would never abort it. This ends it as soon as there is a
+   * connection, instead of when the server does after a minute or more.
+   */
   async #kill(): Promise<void> {
     const lsid = this.session.id
-    if (!lsid) return
-    await this.#pool.client
-      .db('admin')
-      .command({ killSessions: [lsid] })
-      .catch(() => {})
+    const deadline = deadlineIn(serverLifetimeMs)
+    while (lsid && remainingMs(deadline) > 0) {
+      try {
+        await this.#pool.client.db('admin').command({ killSessions: [lsid] })
+        return
+      } catch (error) {
+        if (!isWaitQueueTimeout(error)) return
+      }
+    }
   }
 }
 
-const isUnsent = (error: unknown) => isWaitQueueTimeout(error) || hasName(error, 'MongoServerSelectionError')
+const isUnsent = (error: unknown) =>
+  isWaitQueueTimeout(error) || hasName(error, 'MongoServerSelectionError') || hasName(error, 'MongoNotConnectedError')
+
+const isClosed = (error: unknown) =>
+  hasName(error, 'MongoNotConnectedError') || hasName(error, 'MongoClientClosedError')
+
+/** True when the server has answered that it did not commit, or the driver that there is nothing to commit. */
+function isRefusal(error: unknown): boolean {
+  if (hasLabel(error, 'UnknownTransactionCommitResult')) return false
+  return isServerError(error) || hasLabel(error, 'TransientTransactionError') || hasName(error, 'MongoTransactionError')
+}

@@ -1,0 +1,54 @@
+import { dbContextError } from '@strata/db-context'
+import { MongoNetworkError, MongoServerError } from 'mongodb'
+import { describe, expect, it } from 'vitest'
+import { classify } from './classify.ts'
+
+const server = (code: number, labels: string[] = []) =>
+  new MongoServerError({ code, errorLabels: labels, message: 'm' })
+
+describe('an error is read by name, code and label', () => {
+  it.each([
+    [
+      'a write conflict',
+      server(112, ['TransientTransactionError']),
+      { transient: true, conflict: true, endsTransaction: true },
+    ],
+    [
+      'a lock timeout',
+      server(24, ['TransientTransactionError']),
+      { transient: true, conflict: true, endsTransaction: true },
+    ],
+    [
+      'a transaction that is gone',
+      server(251, ['TransientTransactionError']),
+      { transient: true, conflict: false, endsTransaction: true },
+    ],
+    ['an election', server(10107), { transient: true, conflict: false, endsTransaction: true }],
+    ['a duplicate key', server(11_000), { transient: false, conflict: false, endsTransaction: true }],
+    ['a cut connection', new MongoNetworkError('cut'), { transient: true, conflict: false, endsTransaction: true }],
+    [
+      'a cut socket',
+      Object.assign(new Error('write'), { code: 'ECONNRESET' }),
+      { transient: true, conflict: false, endsTransaction: true },
+    ],
+    ['an error of the application', new Error('mine'), { transient: false, conflict: false, endsTransaction: false }],
+    ['no error at all', undefined, { transient: false, conflict: false, endsTransaction: false }],
+  ])('%s', (_, error, expected) => {
+    expect(classify(error)).toEqual(expected)
+  })
+
+  it('of another copy of the driver, or from another process', () => {
+    const copy = { name: 'MongoServerError', code: 112, errorLabels: ['TransientTransactionError'] }
+    expect(classify(copy)).toEqual({ transient: true, conflict: true, endsTransaction: true })
+  })
+
+  it('as what it was made from, where it is one of ours', () => {
+    const ours = dbContextError('DEADLINE_EXCEEDED', 'late', { cause: server(50) })
+    expect(classify(ours)).toEqual({ transient: false, conflict: false, endsTransaction: true })
+    expect(classify(dbContextError('POOL_TIMEOUT', 'full'))).toEqual({
+      transient: false,
+      conflict: false,
+      endsTransaction: false,
+    })
+  })
+})

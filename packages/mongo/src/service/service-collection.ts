@@ -1,0 +1,41 @@
+import type {
+  ChangeStream,
+  ChangeStreamDocument,
+  ChangeStreamOptions,
+  CreateIndexesOptions,
+  Document,
+  DropCollectionOptions,
+  DropIndexesOptions,
+  IndexDescription,
+  IndexSpecification,
+  SearchIndexDescription,
+} from 'mongodb'
+import type { BoundCollection } from '../collection/bound-collection.ts'
+import type { Sessionless } from '../collection/options.ts'
+
+/**
+ * A collection on the service pool: everything of a bound one, and what changes or watches the collection itself.
+ *
+ * Definition waits for every open transaction that uses the collection, and new ones wait behind it, for up to
+ * `operationTimeoutMs`: do it at the start, never in work that somebody awaits.
+ */
+export interface ServiceCollection<T extends Document = Document> extends BoundCollection<T> {
+  createIndex(spec: IndexSpecification, options?: Sessionless<CreateIndexesOptions>): Promise<string>
+  /** The driver sends no time limit with it: a server that does not finish is cut off by the socket's, 10 s later. */
+  createIndexes(specs: IndexDescription[], options?: Sessionless<CreateIndexesOptions>): Promise<string[]>
+  drop(options?: Sessionless<DropCollectionOptions>): Promise<boolean>
+  dropIndex(name: string, options?: Sessionless<DropIndexesOptions>): Promise<Document>
+  dropIndexes(options?: Sessionless<DropIndexesOptions>): Promise<boolean>
+  createSearchIndex(description: SearchIndexDescription): Promise<string>
+  createSearchIndexes(descriptions: SearchIndexDescription[]): Promise<string[]>
+  dropSearchIndex(name: string): Promise<void>
+  updateSearchIndex(name: string, definition: Document): Promise<void>
+  /**
+   * Opens a change stream on a connection of its own, closed with the context at the latest. @throws STREAM_LIMIT,
+   * SESSION_REFUSED
+   */
+  watch<L extends Document = T, C extends Document = ChangeStreamDocument<L>>(
+    pipeline?: Document[],
+    options?: Sessionless<ChangeStreamOptions>,
+  ): ChangeStream<L, C>
+}

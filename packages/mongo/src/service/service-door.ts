@@ -1,0 +1,72 @@
+import type { CreateCollectionOptions, Document } from 'mongodb'
+import { bindCollection } from '../collection/collection.ts'
+import type { Sessionless } from '../collection/options.ts'
+import type { Door, MongoBinding, MongoHold, MongoScope } from '../door.ts'
+import type { Settings } from '../options.ts'
+import type { ServiceCollection } from './service-collection.ts'
+
+/**
+ * The door for background work, index and collection definition, and change streams. Its statements use the service pool,
+ * which ranks last: they may be waited for from anywhere, are never part of a transaction around them, and must wait for no
+ * other work themselves.
+ */
+export interface ServiceDoor {
+  collection<T extends Document = Document>(name: string): ServiceCollection<T>
+  /** Creates a collection that needs options of its own; one without comes into being with its first document. */
+  createCollection(name: string, options?: Sessionless<CreateCollectionOptions>): Promise<void>
+}
+
+export class ServiceEntrance implements ServiceDoor, Door {
+  readonly settings: Settings
+  readonly isService = true
+  readonly #level: Door
+
+  constructor(level: Door) {
+    this.#level = level
+    this.settings = level.settings
+  }
+
+  get scope(): MongoScope {
+    return this.#level.scope
+  }
+
+  collection<T extends Document = Document>(name: string): ServiceCollection<T> {
+    return bindCollection(this, name) as ServiceCollection<T>
+  }
+
+  async createCollection(name: string, options?: Sessionless<CreateCollectionOptions>): Promise<void> {
+    const { database, operationTimeoutMs: maxTimeMS } = this.settings
+    await this.scope.service(`${name}.createCollection`, ({ pool }) =>
+      pool.client.db(database).createCollection(name, { maxTimeMS, ...options } as CreateCollectionOptions),
+    )
+  }
+
+  bind(): MongoBinding {
+    const scope = this.scope
+    return {
+      pool: scope.servicePool,
+      level: -1,
+      transaction: undefined,
+      statement: (what, run) => scope.service(what, run),
+      hold: what => hold(scope, what),
+      // A cursor of background work ends with its pool at the latest.
+      onEnd: close => scope.servicePool.onClose(close),
+    }
+  }
+}
+
+/** A permit of the service pool that outlives a statement: the statement that holds it ends with `release`. */
+async function hold(scope: MongoScope, what: string): Promise<MongoHold> {
+  const begun = Promise.withResolvers<MongoHold>()
+  const ended = Promise.withResolvers<void>()
+  scope
+    .service(what, target => {
+      begun.resolve({
+        statement: (_, run) => run({ ...target, deadline: Number.POSITIVE_INFINITY }),
+        release: ended.resolve,
+      })
+      return ended.promise
+    })
+    .catch(begun.reject)
+  return await begun.promise
+}

@@ -1,0 +1,102 @@
+import { hasCode } from '@strata/db-context'
+import { until } from '@strata/testkit'
+import type { Document } from 'mongodb'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { type Harness, startHarness } from './harness.ts'
+
+interface Item extends Document {
+  _id: number
+}
+
+describe.each(['mongoUrl', 'mongoLbUrl'] as const)('the service door on %s', key => {
+  let harness: Harness
+  beforeAll(async () => {
+    harness = await startHarness({ url: inject(key), pool: { max: 1, serviceMax: 1 }, streamsMax: 2 })
+  })
+  afterAll(() => harness[Symbol.asyncDispose]())
+
+  const service = () => harness.store.service.collection<Item>('items')
+  const bound = () => harness.store.collection<Item>('items')
+
+  it('defines indexes and collections outside any unit of work', async () => {
+    await harness.store.service.createCollection('items')
+    expect(await service().createIndex({ at: 1 })).toBe('at_1')
+    expect(await service().createIndexes([{ key: { by: 1 }, name: 'by' }])).toEqual(['by'])
+    await service().dropIndex('by')
+    expect((await service().listIndexes().toArray()).map(({ name }) => name)).toEqual(['_id_', 'at_1'])
+    expect(await service().indexExists('at_1')).toBe(true)
+    expect(await harness.store.service.collection('other').drop()).toBe(false)
+  })
+
+  it('is not part of the transaction around it', async () => {
+    const { db } = harness
+    const boom = new Error('boom')
+    await expect(
+      db.run(() =>
+        db.transaction.begin(async () => {
+          await bound().insertOne({ _id: 1 })
+          await service().insertOne({ _id: 2 })
+          throw boom
+        }),
+      ),
+    ).rejects.toBe(boom)
+    expect(await service().find().toArray()).toEqual([{ _id: 2 }])
+  })
+
+  it('reads a cursor of several batches with its only connection, and gives it back', async () => {
+    await service().deleteMany({})
+    await service().insertMany(Array.from({ length: 7 }, (_, _id) => ({ _id })))
+    const seen: number[] = []
+    for await (const { _id } of service().find({}, { batchSize: 2 })) seen.push(_id)
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6])
+    expect(await service().countDocuments()).toBe(7)
+  })
+
+  it('refuses its own work at a level', async () => {
+    const level = bound() as unknown as ReturnType<typeof service>
+    await harness.db.run(async () => {
+      const error = await level.createIndex({ a: 1 }).catch(error => error)
+      expect(error).toMatchObject({ code: 'SERVICE_ONLY', outcome: 'not-applied' })
+      expect(() => level.watch()).toThrow(/service door/)
+    })
+  })
+
+  it('streams changes beside its pool, up to streamsMax, and frees a place with each close', async () => {
+    const first = service().watch<Item>([], { maxAwaitTimeMS: 100 })
+    const second = service().watch()
+    const changes: unknown[] = []
+    first.on('change', change => changes.push(change.operationType))
+    await until(
+      async () => {
+        await service().updateOne({ _id: 1 }, { $inc: { n: 1 } })
+        return changes.includes('update')
+      },
+      { deadlineMs: 5000, message: 'a change' },
+    )
+    let error: unknown
+    try {
+      service().watch()
+    } catch (thrown) {
+      error = thrown
+    }
+    expect(hasCode(error, 'STREAM_LIMIT')).toBe(true)
+    await first.close()
+    await second.close()
+    await service().watch().close()
+  })
+})
+
+it('closes change streams with the context', async () => {
+  const harness = await startHarness({ url: inject('mongoUrl') })
+  const stream = harness.store.service.collection('items').watch()
+  const ended = stream.next().catch(error => error)
+  await until(() => harness.db.pools().length > 0, { deadlineMs: 1000, message: 'pools' })
+  await harness[Symbol.asyncDispose]()
+  expect(await ended).toBeInstanceOf(Error)
+  expect(stream.closed).toBe(true)
+  const error = await harness.store.service
+    .collection('items')
+    .findOne()
+    .catch(error => error)
+  expect(error).toMatchObject({ code: 'STOPPED' })
+})
