@@ -9,14 +9,14 @@ import { createKeys, type Keys } from './keys.ts'
 import { LaneQueues } from './lane-queues.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { closeRedis, openRedis, type RedisSettings, type Report, reachRedis } from './redis.ts'
+import { closeRedis, openRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import { type RecordedEnd, readReply } from './reply.ts'
 import { ReplyReader } from './reply-reader.ts'
+import type { Report } from './report.ts'
 
 /** The stream of a process that was killed goes away by itself after this; a live one renews it. */
 const streamTtlSeconds = 60
-export const repliesMax = 10_000
 const renewMs = 5000
 
 /** How often waiting calls are looked at; each is looked up after 2 s, then ever more rarely up to every 10 s. */
@@ -45,6 +45,7 @@ export class Caller {
   #timers: NodeJS.Timeout[] = []
   #stopping: Promise<void> | undefined
   #idle: (() => void) | undefined
+  #trimmedTo = '0-0'
 
   constructor(settings: RedisSettings, propagator: Propagator, report: Report) {
     this.propagator = propagator
@@ -142,7 +143,17 @@ export class Caller {
     else this.#report(queueError('REPLY_INVALID', `Reply for call ${callId} cannot be read`), 'Reading replies')
   }
 
+  /** Replies that were read need no memory; the bound on the stream's length is for those that are not. */
+  #trim(): void {
+    const { position } = this.#reader
+    if (position === this.#trimmedTo) return
+    this.#trimmedTo = position
+    const trimming = this.redis.xtrim(this.keys.replies(this.id), 'MINID', position)
+    trimming.catch(error => this.#report(error, 'Trimming the replies'))
+  }
+
   #sweep(): void {
+    this.#trim()
     const now = performance.now()
     const due: Call[] = []
     for (const call of this.#calls.values()) if (call.lookAt <= now && due.length < lookBatch) due.push(call)

@@ -48,8 +48,8 @@ export function defineJob<In extends Schema, Out extends Schema>(
   expect('queue', queue, { ok: isQueueName(queue), to: "1 to 200 characters without ':' and '~'" })
   expect('attempts', attempts, { ok: isWhole(attempts), to: 'a whole number of at least 1' })
   expect('deadlineMs', deadlineMs, {
-    ok: deadlineMs === undefined || deadlineMs > 0,
-    to: 'a positive number of milliseconds',
+    ok: deadlineMs === undefined || (deadlineMs > 0 && deadlineMs <= 86_400_000),
+    to: 'more than 0 and at most 86400000 ms (a day)',
   })
   return { name, queue, input, output, attempts, backoff, deadlineMs }
 }

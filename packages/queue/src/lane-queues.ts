@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { outside } from './outside.ts'
-import type { Report } from './redis.ts'
+import type { Report } from './report.ts'
 
 /** The BullMQ queues that this process sends to, all on one connection, and the registry that tells workers of lanes. */
 export class LaneQueues {

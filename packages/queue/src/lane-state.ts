@@ -1,7 +1,9 @@
 import type { Redis } from 'ioredis'
+import { late, within } from './bound.ts'
 import type { Keys } from './keys.ts'
 import { type Lane, parseCallLane } from './lane.ts'
 import { readLaneSlots } from './presence.ts'
+import { queueError } from './registry.ts'
 
 /** What `/levels` shows of a lane. */
 export interface LaneState {
@@ -14,8 +16,20 @@ export interface LaneState {
   readonly waiting: number
 }
 
+const readMsMax = 2000
+
+/** @throws REDIS_TIMEOUT */
+export async function readLanesInTime(redis: Redis, options: { keys: Keys; now: number }): Promise<LaneState[]> {
+  const lanes = await within(readMsMax, readLanes(redis, options))
+  if (lanes !== late) return lanes
+  throw queueError('REDIS_TIMEOUT', `Redis did not tell the lanes within ${readMsMax} ms`, {
+    outcome: 'not-applied',
+    details: { timeoutMs: readMsMax },
+  })
+}
+
 /** All lanes that some live process serves or that were ever called, over all processes. */
-export async function readLanes(redis: Redis, options: { keys: Keys; now: number }): Promise<LaneState[]> {
+async function readLanes(redis: Redis, options: { keys: Keys; now: number }): Promise<LaneState[]> {
   const { keys } = options
   const [slots, called] = await Promise.all([readLaneSlots(redis, options), redis.smembers(keys.lanes)])
   const names = [...new Set([...slots.keys(), ...called])].sort()

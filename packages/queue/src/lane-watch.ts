@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import type { Keys } from './keys.ts'
 import { type Lane, parseCallLane } from './lane.ts'
 import { outside } from './outside.ts'
-import type { Report } from './redis.ts'
+import type { Report } from './report.ts'
 
 const readMs = 1000
 

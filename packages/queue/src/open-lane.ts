@@ -3,10 +3,13 @@ import type { Redis } from 'ioredis'
 import { within } from './bound.ts'
 import { fetcherSlots, type Lane } from './lane.ts'
 import { outside } from './outside.ts'
-import type { Report } from './redis.ts'
+import type { Report } from './report.ts'
 import type { Runner } from './runner.ts'
 
 const readyMsMax = 1000
+
+/** After a failed fetch. BullMQ's own 15 s would be felt by every caller after a failover. */
+const retryMs = 1000
 
 /** BullMQ's options for the fetchers of every lane, apart from those that make a lane what it is. */
 export interface FetcherOptions {
@@ -23,6 +26,7 @@ export class OpenLane {
   readonly #runner: Runner
   readonly #fetchers: readonly Worker[]
   #active = 0
+  #isReady = false
 
   constructor(
     lane: Lane,
@@ -44,6 +48,7 @@ export class OpenLane {
           lockDuration: lockDurationMs,
           stalledInterval: stalledIntervalMs,
           maxStalledCount,
+          runRetryDelay: retryMs,
         })
         return fetcher.on('error', error => options.report(error, `Lane ${lane.name}`))
       }),
@@ -57,12 +62,13 @@ export class OpenLane {
   /** Resolves when every fetcher can take a job. */
   async ready(): Promise<void> {
     await Promise.all(this.#fetchers.map(fetcher => fetcher.waitUntilReady()))
+    this.#isReady = true
   }
 
   /** Takes no more jobs and resolves when those that run have ended. */
   async close(): Promise<void> {
     // Closing BullMQ's worker while it still connects leaves a rejection that nobody can catch.
-    await within(readyMsMax, this.ready()).catch(() => {})
+    if (!this.#isReady) await within(readyMsMax, this.ready()).catch(() => {})
     await Promise.all(this.#fetchers.map(fetcher => fetcher.close()))
   }
 

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import type { Keys } from './keys.ts'
-import type { Report } from './redis.ts'
 import { queueError } from './registry.ts'
+import type { Report } from './report.ts'
 
 /** A process that does not say so for this long counts as gone. */
 const leaseMs = 15_000
@@ -83,11 +83,21 @@ export class Presence {
 export async function readLaneSlots(redis: Redis, options: { keys: Keys; now: number }): Promise<Map<string, number>> {
   const sum = new Map<string, number>()
   for (const text of await redis.hvals(options.keys.processes)) {
-    const { untilMs, lanes } = JSON.parse(text) as { untilMs: number; lanes: LaneSlots }
-    if (untilMs < options.now) continue
-    for (const [lane, slots] of Object.entries(lanes)) sum.set(lane, (sum.get(lane) ?? 0) + slots)
+    for (const [lane, slots] of Object.entries(readEntry(text, options.now))) {
+      sum.set(lane, (sum.get(lane) ?? 0) + slots)
+    }
   }
   return sum
+}
+
+/** Nothing for a process that is gone, or an entry that is not ours. */
+function readEntry(text: string, now: number): LaneSlots {
+  try {
+    const { untilMs, lanes } = JSON.parse(text) as { untilMs: number; lanes: LaneSlots }
+    return untilMs < now ? {} : lanes
+  } catch {
+    return {}
+  }
 }
 
 /** The server's limit; undefined where the service does not let it be read. */

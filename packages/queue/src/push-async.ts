@@ -26,6 +26,9 @@ const refusedOptions = ['delay', 'priority', 'lifo', 'repeat', 'parent', 'dedupl
 /** Room for the caller to act on a call that timed out, before its own deadline: a tenth of what is left, at most this. */
 const marginMsMax = 250
 
+/** A day: nobody waits longer, and a timer cannot. */
+const deadlineMsLimit = 86_400_000
+
 /** A chosen id may belong to a job of an earlier call, whose reply goes there: its record is looked at soon. */
 const lookMsForChosenId = 50
 
@@ -39,6 +42,7 @@ export async function pushAsync(
   if (caller.isStopping) throw stopped()
   const plan = caller.propagator.call(job.name, dbInfo?.level === undefined ? {} : { level: dbInfo.level })
   refuseOptions(job, bullmq)
+  checkDeadline(job, deadlineMs)
   const margin = Math.min(marginMsMax, plan.remainingMs / 10)
   const id = randomUUID()
   const call = caller.open({
@@ -73,6 +77,16 @@ async function send(caller: Caller, call: Call, what: { data: unknown; bullmq: J
     options: what.bullmq,
   })
   caller.watch(call, what.bullmq.jobId === undefined ? undefined : lookMsForChosenId)
+}
+
+/** @throws OPTION_REFUSED */
+function checkDeadline(job: JobDefinition, deadlineMs: number | undefined): void {
+  if (deadlineMs === undefined || (deadlineMs > 0 && deadlineMs <= deadlineMsLimit)) return
+  throw queueError(
+    'OPTION_REFUSED',
+    `Option deadlineMs of a call of ${job.name} is ${deadlineMs}, expected more than 0 and at most ${deadlineMsLimit} ms`,
+    { details: { job: job.name, option: 'deadlineMs', got: String(deadlineMs), limitMs: deadlineMsLimit } },
+  )
 }
 
 /** @throws OPTION_REFUSED */

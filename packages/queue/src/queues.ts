@@ -3,11 +3,12 @@ import type { Queue } from 'bullmq'
 import type { WaitingCall } from './call.ts'
 import { Caller } from './caller.ts'
 import type { JobDefinition, JobInput, JobResult } from './job-definition.ts'
-import { type LaneState, readLanes } from './lane-state.ts'
+import { type LaneState, readLanesInTime } from './lane-state.ts'
 import { observeCalls } from './metrics.ts'
 import { type Pushed, type PushOptions, push } from './push.ts'
 import { type PushAsyncOptions, pushAsync } from './push-async.ts'
-import { type RedisTarget, type Report, readRedisTarget, warn } from './redis.ts'
+import { type RedisTarget, readRedisTarget } from './redis.ts'
+import { type Report, warn } from './report.ts'
 
 export interface QueuesOptions {
   readonly db: Pick<DbContext, 'propagator'>
@@ -49,7 +50,7 @@ export interface Queues extends AsyncDisposable {
   pushAsync<J extends JobDefinition>(job: J, data: JobInput<J>, options?: PushAsyncOptions): Promise<JobResult<J>>
   /** BullMQ's queue of a job's pushes: schedulers, bulk, counts, pause. It is closed with these queues. */
   queue(job: JobDefinition): Queue
-  /** Every lane over all processes. */
+  /** Every lane over all processes. @throws REDIS_TIMEOUT after 2 s, REDIS_UNREACHABLE */
   lanes(): Promise<LaneState[]>
   /** The calls of this process that wait for a result. */
   waiting(): WaitingCall[]
@@ -75,7 +76,7 @@ export function createQueues(options: QueuesOptions): Queues {
     queue: job => caller.lanes.queue(job.queue),
     lanes: async () => {
       await caller.start()
-      return await readLanes(caller.redis, { keys: caller.keys, now: caller.clock.now() })
+      return await readLanesInTime(caller.redis, { keys: caller.keys, now: caller.clock.now() })
     },
     waiting: () => caller.waiting.map(call => call.describe()),
     stop: ({ deadlineMs = stopDeadlineMsDefault } = {}) => {

@@ -4,11 +4,10 @@ import { late, within } from './bound.ts'
 import { prefixDefault } from './keys.ts'
 import { outside } from './outside.ts'
 import { queueError } from './registry.ts'
+import type { Report } from './report.ts'
 
 /** Where Redis is: a URL, or ioredis's options (with `url` beside them, if you like) and the prefix of all keys. */
 export type RedisTarget = string | (RedisOptions & { readonly url?: string; readonly prefix?: string })
-
-export type Report = (error: unknown, what: string) => void
 
 export interface RedisSettings {
   readonly url: string | undefined
@@ -84,8 +83,4 @@ export async function closeRedis(client: Redis): Promise<void> {
   if (client.status !== 'ready') return client.disconnect()
   const answer = await within(500, client.quit()).catch(() => late)
   if (answer === late) client.disconnect()
-}
-
-export function warn(error: unknown, what: string): void {
-  process.emitWarning(`${what}: ${error instanceof Error ? error.message : String(error)}`, 'StrataWarning')
 }

@@ -21,9 +21,9 @@ export const queueErrors = {
   HANDLER_MISSING: { ...refused, when: 'A worker took a job of a name that it has no handler for' },
   INPUT_INVALID: { ...refused, when: "The input of a job does not fit the job's schema, or is not JSON" },
   JOB_FAILED: { ...unknown, when: 'The handler of an awaited job failed with an error that is not a StrataError' },
-  OPTION_REFUSED: { ...refused, when: 'A BullMQ option was given to a call that would break the order of waits' },
+  OPTION_REFUSED: { ...refused, when: 'An option of a call would break the order of waits, or cannot work' },
   QUEUE_STOPPED: { ...refused, when: 'The queues or the worker are stopping or stopped and take no more work' },
-  REDIS_TIMEOUT: { ...unknown, when: 'Redis did not answer in time: the push may have been added' },
+  REDIS_TIMEOUT: { ...unknown, when: 'Redis did not answer in time: a push may have been added' },
   REDIS_UNREACHABLE: { ...later, when: 'Redis could not be reached at the start' },
   REPLY_INVALID: { ...unknown, when: 'A reply that came for a call cannot be read' },
   RESULT_INVALID: {

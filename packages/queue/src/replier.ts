@@ -2,8 +2,8 @@ import type { Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Keys } from './keys.ts'
 import { outside } from './outside.ts'
-import type { Report } from './redis.ts'
 import { encodeReply, type Reply } from './reply.ts'
+import type { Report } from './report.ts'
 import { encodeError } from './wire-error.ts'
 
 export interface ReplyAddress {

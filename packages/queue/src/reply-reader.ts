@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { late, within } from './bound.ts'
 import { outside } from './outside.ts'
-import type { Report } from './redis.ts'
+import type { Report } from './report.ts'
 
 const blockMs = 5000
 
@@ -36,6 +36,11 @@ export class ReplyReader {
 
   start(): void {
     this.#loop ??= outside(() => this.#run())
+  }
+
+  /** The entry read last: what is before it is not needed any more. */
+  get position(): string {
+    return this.#lastId
   }
 
   async stop(): Promise<void> {

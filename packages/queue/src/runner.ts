@@ -7,9 +7,9 @@ import type { Handlers, Handling } from './handlers.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { jobDuration } from './metrics.ts'
-import type { Report } from './redis.ts'
 import { queueError } from './registry.ts'
 import { Replier, type ReplyAddress } from './replier.ts'
+import type { Report } from './report.ts'
 import { checkOutgoing, printIssues, read } from './schema.ts'
 
 /** A job that runs in this process: what `worker.activities()` shows. */
@@ -189,10 +189,17 @@ const describe = (lane: Lane, job: Job, envelope: Envelope): RunningJob => {
   return { id, job: job.name, level: envelope.level, root, lane: lane.name, since: performance.now() }
 }
 
+/** BullMQ stores an empty object for data that is undefined. */
+const isEmpty = (data: unknown) => typeof data === 'object' && data !== null && Object.keys(data).length === 0
+
 /** @throws INPUT_INVALID */
 async function readInput({ job: definition }: Handling, job: Job): Promise<unknown> {
   const checked = await read(definition.input, job.data)
   if (!checked.issues) return checked.value
+  if (isEmpty(job.data)) {
+    const absent = await read(definition.input, undefined)
+    if (!absent.issues) return absent.value
+  }
   const message = `Input of ${job.name} (${job.id}) does not fit: ${printIssues(checked.issues)}`
   const details = { job: job.name, id: job.id, issues: checked.issues }
   throw new Refusal(queueError('INPUT_INVALID', message, { details }))

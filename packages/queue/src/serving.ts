@@ -6,14 +6,15 @@ import { RedisClock } from './clock.ts'
 import { Handlers, type Handling } from './handlers.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { fetcherSlots, type Lane, pushLane, stopOrder } from './lane.ts'
-import { type LaneState, readLanes } from './lane-state.ts'
+import { type LaneState, readLanesInTime } from './lane-state.ts'
 import { LaneWatch } from './lane-watch.ts'
 import type { LaneReading } from './metrics.ts'
 import { type FetcherOptions, OpenLane } from './open-lane.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { closeRedis, openRedis, type RedisSettings, type Report, reachRedis } from './redis.ts'
+import { closeRedis, openRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
+import type { Report } from './report.ts'
 import { Runner, type RunningJob } from './runner.ts'
 
 const renewMs = 5000
@@ -97,7 +98,7 @@ export class Serving {
   }
 
   async lanes(): Promise<LaneState[]> {
-    const all = await readLanes(this.#redis, { keys: this.#keys, now: this.#clock.now() })
+    const all = await readLanesInTime(this.#redis, { keys: this.#keys, now: this.#clock.now() })
     const waiting = new Map(all.map(lane => [lane.lane, lane.waiting]))
     return this.readings.map(reading => ({ ...reading, waiting: waiting.get(reading.lane) ?? 0 }))
   }
@@ -138,7 +139,10 @@ export class Serving {
     if (lane.kind === 'call' && (!propagator.isolated || lane.level > propagator.levelsMax)) return
     if (this.#stopping && (lane.kind !== 'call' || lane.level <= this.#closedTo)) return
     const options = { slots, redis: this.#redis, fetcher: { ...fetcher, prefix: this.#keys.prefix }, report }
-    this.#lanes.set(lane.name, new OpenLane(lane, this.#runner, options))
+    const opened = new OpenLane(lane, this.#runner, options)
+    this.#lanes.set(lane.name, opened)
+    const told = opened.ready().then(() => this.#presence?.renew())
+    told.catch(error => report(error, `Opening lane ${lane.name}`))
   }
 
   #renew(): void {
@@ -149,9 +153,10 @@ export class Serving {
   async #stop({ deadlineMs, allAtOnce }: { deadlineMs: number; allAtOnce: boolean }): Promise<void> {
     const closing = allAtOnce ? this.#closeAll() : this.#closeInOrder()
     if ((await within(deadlineMs, closing)) === late) {
+      // Closed first, so that no fetcher here takes a job that is handed back.
+      const closed = this.#closeAll()
       this.#runner.handBack()
-      this.#closedTo = Number.POSITIVE_INFINITY
-      if ((await within(handBackMs, this.#closeAll())) === late) await this.#dropAll()
+      if ((await within(handBackMs, closed)) === late) await this.#dropAll()
     }
     this.#watch.stop()
     clearInterval(this.#renewing)

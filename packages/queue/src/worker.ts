@@ -3,7 +3,8 @@ import type { Handler, Handling } from './handlers.ts'
 import type { JobDefinition } from './job-definition.ts'
 import type { LaneState } from './lane-state.ts'
 import { observeLanes } from './metrics.ts'
-import { type RedisTarget, type Report, readRedisTarget, warn } from './redis.ts'
+import { type RedisTarget, readRedisTarget } from './redis.ts'
+import { type Report, warn } from './report.ts'
 import type { RunningJob } from './runner.ts'
 import { Serving } from './serving.ts'
 
@@ -55,7 +56,7 @@ export interface WorkerHandle extends AsyncDisposable {
    * served until the end. Idempotent; allowed before `start`.
    */
   stop(options?: StopWorkerOptions): Promise<void>
-  /** The lanes of this process; `waiting` counts the jobs of all processes. */
+  /** The lanes of this process; `waiting` counts the jobs of all processes. @throws REDIS_TIMEOUT after 2 s */
   lanes(): Promise<LaneState[]>
   /** The jobs that run in this process. */
   activities(): RunningJob[]

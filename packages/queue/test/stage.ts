@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { type ContextOptions, createDbContext, type DbContext } from '@strata/db-context'
 import { FakeDatasource } from '@strata/db-context/conformance'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
 import { inject } from 'vitest'
 import {
   createQueues,
@@ -10,6 +12,7 @@ import {
   type WorkerHandle,
   type WorkerOptions,
 } from '../src/index.ts'
+import { createKeys } from '../src/keys.ts'
 
 type DbOptions = Partial<Pick<ContextOptions, 'levels' | 'isolation'>>
 
@@ -41,6 +44,20 @@ export class Stage {
 
   readonly #report = (error: unknown, what: string) => {
     this.reports.push(`${what}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+
+  /** Registers a lane as a first call would. */
+  async openLane(lane: string): Promise<void> {
+    const redis = new Redis(this.redis)
+    await redis.sadd(createKeys(this.prefix).lanes, lane)
+    await redis.quit()
+  }
+
+  /** A plain BullMQ queue over the same prefix. */
+  bullmq(name: string): Queue {
+    const queue = new Queue(name, { connection: { url: this.redis }, prefix: this.prefix })
+    this.#made.push(() => queue.close())
+    return queue
   }
 
   /** Workers first, then queues, then contexts: the reverse of how a test makes them. */
