@@ -3,6 +3,8 @@ import type { Logger } from './log.ts'
 
 /** Below the 15 s after which whoever started this process kills it. */
 const stopMsMax = 12_000
+/** Nobody is left to kill it, and the servers of a local start end at the same moment. */
+const orphanStopMsMax = 6000
 
 /**
  * Says in one line why a process could not start, and sets its exit code: 2 when a setting is wrong, 1 otherwise.
@@ -17,17 +19,18 @@ export function reportFailedStart(error: unknown): void {
 /**
  * Calls `stop` at the first of SIGTERM, SIGINT and, where a parent holds an ipc channel, its end; then exits, with 0 when
  * it stopped in order. Later signals are ignored: a terminal's Ctrl-C arrives more than once. A stop that takes longer
- * than 12 s is cut off with exit code 1.
+ * than 12 s (6 s when the parent is gone) is cut off with exit code 1.
  */
 export function stopAtProcessEnd(log: Logger, stop: () => Promise<void>): void {
   let stopping = false
   const end = async (why: string) => {
     if (stopping) return
     stopping = true
+    const limitMs = why === 'disconnect' ? orphanStopMsMax : stopMsMax
     setTimeout(() => {
-      log.error({ stopMsMax }, 'Stop took too long and was cut off')
+      log.error({ limitMs }, 'Stop took too long and was cut off')
       process.exit(1)
-    }, stopMsMax).unref()
+    }, limitMs).unref()
     log.info({ why }, 'Stopping')
     try {
       await stop()
