@@ -1,3 +1,4 @@
+import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ContainerRuntimeClient, getContainerRuntimeClient, ImageName } from 'testcontainers'
 import { reasonOf } from '../../errors.ts'
@@ -19,12 +20,25 @@ export async function findEngine(): Promise<Engine> {
     throw new RungUnavailable('no container engine answers', 'start Docker or Podman')
   })
   const { host } = client.info.containerRuntime
-  if (host !== 'localhost' && host !== '127.0.0.1') {
+  if (!(await isHere(host))) {
     throw new RungUnavailable(`the container engine is on ${host}`, 'use an engine on this machine')
   }
   // What dockerode's types leave out: the connection it has settled on.
   const { socketPath, port } = client.container.dockerode.modem as { socketPath?: string; port?: number }
   return { client, address: socketPath === undefined ? { host, port: port ?? 2375 } : { socketPath } }
+}
+
+/**
+ * Whether an address is this machine's. Inside a container testcontainers names the bridge's gateway: ours when the
+ * engine runs beside us, somebody else's when only its socket was handed in, and then its loopback is not our loopback.
+ * Asked by listening there: the list of interfaces leaves out a bridge that has no container yet.
+ */
+function isHere(host: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen({ host, port: 0 }, () => probe.close(() => resolve(true)))
+  })
 }
 
 /** Has the image here, pulling it if need be, within 10 minutes. */
