@@ -41,7 +41,7 @@ export const sizeMax = 1000
  * Fills in the scenario's defaults: its scarce resource is 1, the others are large enough never to be waited for.
  * @throws USAGE when the flags cannot show the scenario at all.
  */
-export function settingsFrom(flags: Flags, { scenario, seed }: { scenario: ScenarioShape; seed: number }): Settings {
+export function settingsFrom(flags: Flags, scenario: ScenarioShape): Omit<Settings, 'seed'> {
   const depth = flags.depth ?? scenario.depth.default
   if (depth < scenario.depth.min) {
     throw new LabError('USAGE', `${scenario.name} needs --depth ${scenario.depth.min} or more, got ${depth}`)
@@ -63,6 +63,5 @@ export function settingsFrom(flags: Flags, { scenario, seed }: { scenario: Scena
     lanes: size('--lanes', flags.lanes, scenario.scarce === 'lanes'),
     processes: flags.processes,
     deadlineMs: flags.deadlineMs,
-    seed,
   }
 }

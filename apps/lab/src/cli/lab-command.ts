@@ -67,9 +67,10 @@ async function run(name: string | undefined, flags: LabFlags, around: Surroundin
   if (scenario === undefined) {
     throw new LabError('USAGE', `No scenario ${name}; there are ${scenarios.map(each => each.name).join(', ')}`)
   }
+  const checked = settingsFrom(flags, scenario)
   const view = terminalView(process.stderr)
   const seed = seedFrom({ ...(flags.seed === undefined ? {} : { flag: flags.seed }), report: view.say })
-  const settings: Settings = settingsFrom(flags, { scenario, seed: seed.value })
+  const settings: Settings = { ...checked, seed: seed.value }
   view.say(intro(settings, scenario))
   await runLab(settings, scenario, {
     view,

@@ -43,7 +43,9 @@ interface Names {
 function row(report: ProcessReport, level: number, { nameOf, started }: Names): PictureRow {
   const statements = report.statements.filter(statement => statement.level === level)
   const calls = report.calls.filter(call => call.level === level && !started.has(call.job))
-  const isWaiting = ({ phase }: Statement) => phase === 'queued' || phase === 'connecting'
+  const waiting = new Set(statements.filter(isWaiting).map(({ root }) => root))
+  // Without levels a transaction is open before it has its connection.
+  const holds = (each: Statement) => !isWaiting(each) && !(each.phase === 'holding' && waiting.has(each.root))
   return {
     process: report.process,
     level: String(level),
@@ -53,7 +55,7 @@ function row(report: ProcessReport, level: number, { nameOf, started }: Names): 
       .join(' '),
     jobs: String(report.jobs.filter(job => job.level === level).length),
     holds: named([
-      ...statements.filter(each => !isWaiting(each)).map(({ root, what }) => `${nameOf(root)}: ${what}`),
+      ...statements.filter(holds).map(({ root, what }) => `${nameOf(root)}: ${what}`),
       ...report.jobs.filter(job => job.level === level).map(({ root, name }) => `${nameOf(root)}: job ${name}`),
     ]),
     waits: named([
@@ -62,6 +64,8 @@ function row(report: ProcessReport, level: number, { nameOf, started }: Names): 
     ]),
   }
 }
+
+const isWaiting = ({ phase }: Statement): boolean => phase === 'queued' || phase === 'connecting'
 
 const connectionsOf = ({ inUse, max, waiting }: PoolState): string =>
   `${inUse}/${max}${waiting > 0 ? ` +${waiting}` : ''}`

@@ -1,6 +1,7 @@
 import Table from 'cli-table3'
 import { createLogUpdate } from 'log-update'
 import type { Frame, View } from '../lab/view.ts'
+import { plain } from '../report/plain.ts'
 import { laneLines, picture, standing } from './picture.ts'
 
 const frameMs = 250
@@ -35,7 +36,7 @@ function watchTable(stream: NodeJS.WriteStream, look: () => Frame): () => void {
 function table(frame: Frame): string {
   const drawn = new Table({
     head: ['process', 'level', 'connections', 'jobs', 'holds', 'waits for'],
-    style: { head: [] },
+    style: plain,
   })
   for (const row of picture(frame)) {
     drawn.push([row.process, row.level, row.connections, row.jobs, row.holds, row.waits])

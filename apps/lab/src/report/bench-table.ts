@@ -1,11 +1,12 @@
 import Table from 'cli-table3'
 import { benchmarks } from '../bench/benchmarks.ts'
 import type { BenchResult } from '../bench/run.ts'
+import { plain } from './plain.ts'
 
 /** A bench run as a person reads it. */
 export function benchTable({ rows, rounds, machine }: BenchResult): string {
   const head = ['row', 'ours', 'reference', 'unit', 'ratio', 'of rounds', 'goal', 'met']
-  const table = new Table({ head, style: { head: [] } })
+  const table = new Table({ head, style: plain })
   for (const row of rows) {
     const { id, ours, reference, unit, ratio, ratioMin, ratioMax, goal, met, better } = row
     const limit = goal === null ? '' : `${better === 'lower' ? '<=' : '>='} ${goal}`
@@ -17,7 +18,7 @@ export function benchTable({ rows, rounds, machine }: BenchResult): string {
 }
 
 export function benchmarkList(): string {
-  const table = new Table({ head: ['benchmark', 'what'], style: { head: [] } })
+  const table = new Table({ head: ['benchmark', 'what'], style: plain })
   for (const { name, what } of benchmarks) table.push([name, what])
   return `${table.toString()}\nRun one: npm run bench -- NAME, or --help for the flags\n`
 }

@@ -2,6 +2,7 @@ import Table from 'cli-table3'
 import type { Scenario } from '../scenarios/scenario.ts'
 import { scenarios } from '../scenarios/scenarios.ts'
 import { type Settings, settingsFrom } from '../settings.ts'
+import { plain } from './plain.ts'
 
 /** What is about to run, for a person. */
 export function intro(settings: Settings, scenario: Scenario): string {
@@ -18,13 +19,16 @@ export function intro(settings: Settings, scenario: Scenario): string {
 export function scenarioList(): string {
   const table = new Table({
     head: ['scenario', 'hazard', 'isolation none', 'isolation levels'],
-    style: { head: [] },
+    style: plain,
     colWidths: [18, 30, 34, 34],
     wordWrap: true,
   })
   for (const scenario of scenarios) {
     const promise = (isolation: Settings['isolation']) =>
-      scenario.promise(settingsFrom({ isolation, roots: 20, processes: 2, deadlineMs: 20_000 }, { scenario, seed: 0 }))
+      scenario.promise({
+        ...settingsFrom({ isolation, roots: 20, processes: 2, deadlineMs: 20_000 }, scenario),
+        seed: 0,
+      })
     table.push([scenario.name, scenario.hazard, promise('none'), promise('levels')])
   }
   return `${table.toString()}\nRun one: npm run lab -- SCENARIO [--isolation levels|none], or --help for the flags\n`

@@ -1,10 +1,11 @@
 import Table from 'cli-table3'
 import type { Result } from '../lab/run.ts'
 import type { Scenario } from '../scenarios/scenario.ts'
+import { plain } from './plain.ts'
 
 /** The result as a person reads it. */
 export function resultTable({ settings, outcome, wrong }: Result, scenario: Scenario): string {
-  const table = new Table({ style: { head: [] } })
+  const table = new Table({ style: plain })
   const { completed, failed, hung, symptoms, elapsedMs, peak, refusalMsMax, beforeGate } = outcome
   const codes = Object.entries(symptoms).map(([code, count]) => `${code} ${count}`)
   table.push(
@@ -17,6 +18,7 @@ export function resultTable({ settings, outcome, wrong }: Result, scenario: Scen
   )
   if (refusalMsMax !== undefined) table.push(['slowest refusal', `${refusalMsMax} ms`])
   if (beforeGate !== undefined) table.push(['finished before the gate', beforeGate.completed])
-  const verdict = wrong.length === 0 ? ['As promised'] : ['NOT as promised:', ...wrong.map(line => `  ${line}`)]
-  return `${table.toString()}\n${verdict.join('\n')}: ${scenario.promise(settings)}\n`.replace(/:(?=: )/, '')
+  const promise = `promised: ${scenario.promise(settings)}`
+  const verdict = wrong.length === 0 ? [`As ${promise}`] : [`NOT as ${promise}`, ...wrong.map(line => `  ${line}`)]
+  return `${table.toString()}\n${verdict.join('\n')}\n`
 }

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest'
+import type { Outcome } from '../outcome.ts'
+import { type Flags, type Settings, settingsFrom } from '../settings.ts'
+import type { Scenario } from './scenario.ts'
+import { findScenario, scenarios } from './scenarios.ts'
+
+const flags: Flags = { isolation: 'levels', roots: 20, processes: 2, deadlineMs: 20_000 }
+
+function scenarioOf(name: string): Scenario {
+  const scenario = findScenario(name)
+  if (scenario === undefined) throw new Error(`No scenario ${name}`)
+  return scenario
+}
+
+const settings = (name: string, given: Partial<Flags>): Settings => {
+  return { ...settingsFrom({ ...flags, ...given }, scenarioOf(name)), seed: 1 }
+}
+
+function isAsPromised(name: string, given: Partial<Flags>, outcome: Partial<Outcome>): boolean {
+  const seen = { completed: 0, failed: 0, hung: 0, symptoms: {}, elapsedMs: 1, peak: { connections: 0, slots: 0 } }
+  return scenarioOf(name).judge({ ...seen, ...outcome }, settings(name, given)).length === 0
+}
+
+const none = { isolation: 'none' } as const
+const all = { completed: 20 }
+const allIn = (code: string) => ({ hung: 20, symptoms: { [code]: 20 } })
+
+describe.each(['pool', 'slots', 'starved-commit', 'blocked-stranger', 'backlog'])('%s', name => {
+  test('with levels all roots complete, nothing less', () => {
+    expect(isAsPromised(name, {}, all)).toBe(true)
+    expect(isAsPromised(name, {}, { completed: 19, hung: 1, symptoms: { POOL_WAIT: 1 } })).toBe(false)
+    expect(isAsPromised(name, {}, { completed: 19, failed: 1, symptoms: { LOCK_TIMEOUT: 1 } })).toBe(false)
+  })
+
+  test('without levels a run that completes is not the promised one', () => {
+    expect(isAsPromised(name, none, all)).toBe(false)
+  })
+})
+
+test.each([
+  ['pool', 'POOL_WAIT', 'LANE_WAIT'],
+  ['slots', 'LANE_WAIT', 'POOL_WAIT'],
+  ['starved-commit', 'POOL_WAIT', 'LOCK_WAIT'],
+  ['blocked-stranger', 'POOL_WAIT', 'LOCK_WAIT'],
+])('%s hangs in %s and in nothing else', (name, code, other) => {
+  expect(isAsPromised(name, none, allIn(code))).toBe(true)
+  expect(isAsPromised(name, none, { completed: 3, hung: 17, symptoms: { [code]: 17 } })).toBe(true)
+  expect(isAsPromised(name, none, allIn(other))).toBe(false)
+  expect(isAsPromised(name, none, { hung: 20, symptoms: { [code]: 19, [other]: 1 } })).toBe(false)
+  expect(isAsPromised(name, none, { failed: 1, hung: 19, symptoms: { [code]: 19, ERROR: 1 } })).toBe(false)
+})
+
+test('pool hangs only where a driver pins and a chain needs two connections of one process', () => {
+  expect(isAsPromised('pool', { ...none, topology: 'replica-set' }, all)).toBe(true)
+  expect(isAsPromised('pool', { ...none, topology: 'replica-set' }, allIn('POOL_WAIT'))).toBe(false)
+  expect(isAsPromised('pool', { ...none, depth: 1 }, all)).toBe(true)
+  expect(isAsPromised('pool', { ...none, depth: 1, processes: 1 }, all)).toBe(false)
+  expect(isAsPromised('pool', { ...none, depth: 1, processes: 1 }, allIn('POOL_WAIT'))).toBe(true)
+  expect(scenarioOf('pool').promise(settings('pool', { ...none, topology: 'replica-set' }))).toContain(
+    'nothing is pinned',
+  )
+})
+
+test('a backlog hangs every root', () => {
+  expect(isAsPromised('backlog', none, allIn('LANE_WAIT'))).toBe(true)
+  expect(isAsPromised('backlog', none, { completed: 1, hung: 19, symptoms: { LANE_WAIT: 19 } })).toBe(false)
+})
+
+test('long-operation is judged by what finished before the gate', () => {
+  const waiting = { completed: 0, symptoms: { POOL_WAIT: 20 } }
+  expect(isAsPromised('long-operation', none, { ...all, beforeGate: waiting })).toBe(true)
+  expect(isAsPromised('long-operation', none, { ...all, beforeGate: { completed: 1, symptoms: {} } })).toBe(false)
+  expect(isAsPromised('long-operation', {}, { ...all, beforeGate: { completed: 20, symptoms: {} } })).toBe(true)
+  expect(isAsPromised('long-operation', {}, { ...all, beforeGate: waiting })).toBe(false)
+  expect(isAsPromised('long-operation', {}, all)).toBe(false)
+})
+
+test.each([
+  ['depth', 'LEVEL_LIMIT'],
+  ['order', 'LEVEL_ORDER'],
+])('%s is refused with %s at once, with levels and without', (name, code) => {
+  const refused = { failed: 20, symptoms: { [code]: 20 }, refusalMsMax: 100 }
+  for (const isolation of ['levels', 'none'] as const) {
+    expect(isAsPromised(name, { isolation }, refused)).toBe(true)
+    expect(isAsPromised(name, { isolation }, { ...refused, refusalMsMax: 101 })).toBe(false)
+    expect(isAsPromised(name, { isolation }, { ...refused, symptoms: { [code]: 19, JOB_FAILED: 1 } })).toBe(false)
+    expect(isAsPromised(name, { isolation }, { failed: 20, symptoms: { [code]: 20 } })).toBe(false)
+  }
+})
+
+test('every scenario says its hazard and what it promises', () => {
+  expect(scenarios.map(({ name }) => name)).toEqual([
+    'pool',
+    'slots',
+    'starved-commit',
+    'blocked-stranger',
+    'backlog',
+    'long-operation',
+    'depth',
+    'order',
+  ])
+  for (const scenario of scenarios) {
+    expect(scenario.hazard).toMatch(/\(Z\d+\)$/)
+    expect(scenario.promise(settings(scenario.name, none))).not.toBe('')
+  }
+})

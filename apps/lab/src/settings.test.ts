@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { findScenario } from './scenarios/scenarios.ts'
+import { type Flags, settingsFrom } from './settings.ts'
+
+const flags: Flags = { isolation: 'levels', roots: 20, processes: 2, deadlineMs: 20_000 }
+
+function settings(name: string, given: Partial<Flags> = {}) {
+  const scenario = findScenario(name)
+  if (scenario === undefined) throw new Error(`No scenario ${name}`)
+  return settingsFrom({ ...flags, ...given }, scenario)
+}
+
+test.each([
+  ['pool', { pool: 1, lanes: 40, depth: 2, topology: 'load-balanced' }],
+  ['slots', { pool: 40, lanes: 1, depth: 2, topology: 'replica-set' }],
+  ['starved-commit', { pool: 1, lanes: 20, depth: 1, topology: 'replica-set' }],
+  ['blocked-stranger', { pool: 1, lanes: 20, depth: 1, topology: 'replica-set' }],
+  ['backlog', { pool: 20, lanes: 1, depth: 1, topology: 'replica-set' }],
+  ['long-operation', { pool: 1, lanes: 40, depth: 2, topology: 'replica-set' }],
+  ['depth', { pool: 40, lanes: 40, depth: 2, topology: 'replica-set' }],
+  ['order', { pool: 40, lanes: 40, depth: 2, topology: 'replica-set' }],
+])('%s has one of what is scarce and ample of the rest', (name, expected) => {
+  expect(settings(name)).toMatchObject(expected)
+})
+
+test('flags go before defaults', () => {
+  const given = { pool: 3, lanes: 4, depth: 5, topology: 'replica-set', isolation: 'none', processes: 1 } as const
+  expect(settings('pool', given)).toMatchObject(given)
+  expect(settings('pool', { depth: 8, roots: 50 }).lanes).toBe(400)
+})
+
+test('a depth at which the hazard cannot be is refused', () => {
+  const usage = expect.objectContaining({ code: 'USAGE', message: 'slots needs --depth 2 or more, got 1' })
+  expect(() => settings('slots', { depth: 1 })).toThrow(usage)
+})
+
+test('sizes beyond what is possible are refused, not cut', () => {
+  const usage = expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('--lanes') })
+  expect(() => settings('pool', { roots: 600, depth: 2 })).toThrow(usage)
+  expect(settings('pool', { roots: 600, depth: 2, lanes: 10 }).lanes).toBe(10)
+})
