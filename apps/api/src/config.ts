@@ -6,7 +6,7 @@ const portDefault = 3000
 export function readConfig(env: NodeJS.ProcessEnv) {
   const read = readSettings(
     {
-      PORT: port(portDefault),
+      PORT: port().default(portDefault),
       HOST: settings.HOST,
       MONGO_URL: settings.MONGO_URL,
       REDIS_URL: settings.REDIS_URL,

@@ -9,7 +9,6 @@ export const apiErrors = {
   BODY_INVALID: { ...refused, when: 'The body cannot be read: it is not JSON, or shorter than announced' },
   BODY_TOO_LARGE: { ...refused, when: 'The body is larger than 1 MiB' },
   INTERNAL: { outcome: 'unknown', transient: false, when: 'Something failed that the request does not explain' },
-  LISTEN_FAILED: { ...refused, when: 'The address and port cannot be listened on' },
   MEDIA_TYPE_UNSUPPORTED: { ...refused, when: 'The body has a content type other than JSON' },
   REQUEST_INVALID: { ...refused, when: 'The request does not fit the schema of its route' },
   ROUTE_NOT_FOUND: { ...refused, when: 'No route has this method and path' },

@@ -1,10 +1,9 @@
 import './measuring.ts'
 
-import { reportFailedStart, stopAtProcessEnd } from '@strata/school'
+import { listenFailed, reportFailedStart, stopAtProcessEnd } from '@strata/school'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from './app.ts'
 import { type Config, readConfig } from './config.ts'
-import { apiError } from './errors.ts'
 import { openServices, type Services } from './services.ts'
 
 /** For requests under way to end by themselves; what follows takes 3 s at most. */
@@ -37,11 +36,7 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
   try {
     return await app.listen({ host, port })
   } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-    throw apiError('LISTEN_FAILED', `Cannot listen on ${host}:${port} (${reason}): set PORT or HOST to others`, {
-      details: { host, port, reason },
-      cause,
-    })
+    throw listenFailed({ host, port, change: 'PORT or HOST' }, cause)
   }
 }
 

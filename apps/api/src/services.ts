@@ -1,5 +1,5 @@
 import { createQueues, type Queues } from '@strata/queue'
-import { createLog, type Logger, openSchool, type School } from '@strata/school'
+import { createLog, type Logger, openSchool, reporter, type School, stopInOrder } from '@strata/school'
 import type { Metrics } from '@strata/school/metrics'
 import { createAdmission } from './admission.ts'
 import type { Config } from './config.ts'
@@ -24,14 +24,12 @@ export interface Services {
 }
 
 const settleMs = 500
-const queuesStopMs = 500
-const dataStopMs = 1000
 
 export function openServices(config: Config): Services {
   const log = createLog({ name: 'api', level: config.logLevel })
   const school = openSchool(config, log)
   const { db } = school
-  const queues = createQueues({ db, redis: config.redis, report: (error, what) => log.warn({ err: error }, what) })
+  const queues = createQueues({ db, redis: config.redis, report: reporter(log) })
   const work = createWork({ db, admission: createAdmission(config.admissionMax) })
   return {
     school,
@@ -44,10 +42,11 @@ export function openServices(config: Config): Services {
     start: async () => {
       await Promise.all([school.start(), queues.start()])
     },
-    stop: async () => {
-      await queues.stop({ deadlineMs: queuesStopMs })
-      await db.stop({ deadlineMs: dataStopMs })
-      await metrics.stop()
-    },
+    stop: () =>
+      stopInOrder([
+        { what: 'queues', limitMs: 1000, run: () => queues.stop({ deadlineMs: 500 }) },
+        { what: 'pools', limitMs: 1000, run: () => db.stop({ deadlineMs: 500 }) },
+        { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
+      ]),
   }
 }

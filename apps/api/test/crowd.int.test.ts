@@ -51,6 +51,20 @@ test('200 enrolments of one student on one account', { timeout: limitMs }, async
   expect(new Set(body['courses'] as string[])).toEqual(new Set(numbers.map(n => `Course ${n}`)))
 })
 
+test('100 enrolments on one account that wait for it in more slots than it can serve', {
+  timeout: limitMs,
+}, async () => {
+  await using many = await startSchool({ workers: 2, env: { LOG_LEVEL: 'warn' } })
+  const id = await many.payer(1000)
+  const answers = await Promise.all(
+    numbers
+      .slice(0, 100)
+      .map(n => many.request('POST', '/enrolments', { studentId: id, course: `Course ${n}`, feeCents: 7 })),
+  )
+  expect(statuses(answers)).toEqual([201])
+  expect((await many.request('GET', `/accounts/${id}`)).body['balanceCents']).toBe(300)
+})
+
 test('an account that pays for 20 of 40 enrolments at once pays for 20', { timeout: limitMs }, async () => {
   const id = await school.payer(20 * 7 + 6)
   const answers = await Promise.all(

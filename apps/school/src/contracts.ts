@@ -28,6 +28,10 @@ export const chargeAccount = defineJob({
   name: 'account.charge',
   input: enrolment,
   output: z.strictObject({ levels: levelsField }),
+  // Twenty at once on one account: one in twenty finds it taken for longer than a transaction waits. It gives its slot
+  // back and comes again, rather than to fail; that makes it one in millions.
+  attempts: 6,
+  backoff: { type: 'fixed', delay: 100, jitter: 0.5 },
 })
 
 /** Puts a course on a student's list. Running it twice changes nothing. */

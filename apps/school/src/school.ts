@@ -1,6 +1,6 @@
 import { createDbContext, type DbContext, type Isolation } from '@strata/db-context'
 import { type Collections, createCollections, type DatasourceSettings, schoolCollections } from './collections.ts'
-import type { Logger } from './log.ts'
+import { type Logger, reporter } from './log.ts'
 import { observePools } from './pool-metrics.ts'
 
 export interface SchoolSettings extends DatasourceSettings {
@@ -21,7 +21,7 @@ export function openSchool(settings: SchoolSettings, log: Logger): School {
     datasources: [collections.datasource],
     levels: { max: settings.levelsMax },
     isolation: settings.isolation,
-    report: (error, what) => log.error({ err: error }, `${what} failed`),
+    report: reporter(log),
   })
   observePools(db)
   return {

@@ -15,7 +15,7 @@ const refusal = (read: () => unknown): string => {
 describe('readSettings', () => {
   test('gives what is absent its default', () => {
     const { POOL_MAX, ISOLATION, LOG_LEVEL } = settings
-    expect(readSettings({ PORT: port(3000), POOL_MAX, ISOLATION, LOG_LEVEL }, {})).toEqual({
+    expect(readSettings({ PORT: port().default(3000), POOL_MAX, ISOLATION, LOG_LEVEL }, {})).toEqual({
       PORT: 3000,
       POOL_MAX: 10,
       ISOLATION: 'levels',
@@ -45,7 +45,7 @@ describe('readSettings', () => {
   })
 
   test('a port is at most 65535', () => {
-    const read = () => readSettings({ PORT: port(3000) }, { PORT: '65536' })
+    const read = () => readSettings({ PORT: port().default(3000) }, { PORT: '65536' })
     expect(refusal(read)).toBe('PORT is "65536", expected a whole number from 0 to 65535')
   })
 

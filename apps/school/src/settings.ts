@@ -2,14 +2,13 @@ import { z } from 'zod'
 import { schoolError } from './errors.ts'
 
 /** One line of text a setting: what is expected, as the end of "PORT is "abc", expected …". */
-const whole = (range: { min: number; max: number; byDefault: number; unit?: string }) => {
+const whole = (range: { min: number; max: number; unit?: string }) => {
   const expected = `a whole number${range.unit ? ` of ${range.unit}` : ''} from ${range.min} to ${range.max}`
   return z
     .string()
     .regex(/^\d{1,15}$/, expected)
     .transform(Number)
     .refine(value => value >= range.min && value <= range.max, expected)
-    .default(range.byDefault)
 }
 
 const oneOf = <const Values extends readonly [string, ...string[]]>(values: Values, byDefault: Values[number]) =>
@@ -32,19 +31,19 @@ export const settings = {
     .regex(/^[\w-]{1,64}$/, '1 to 64 letters, digits, _ or -')
     .default('school'),
   HOST: z.string().min(1, 'an address to listen on').default('127.0.0.1'),
-  POOL_MAX: whole({ min: 1, max: 1000, byDefault: 10, unit: 'connections' }),
-  POOL_TIMEOUT_MS: whole({ min: 1, max: 600_000, byDefault: 30_000, unit: 'milliseconds' }),
-  LANE_SLOTS: whole({ min: 1, max: 1000, byDefault: 10, unit: 'jobs' }),
-  LEVELS_MAX: whole({ min: 1, max: 64, byDefault: 4 }),
+  POOL_MAX: whole({ min: 1, max: 1000, unit: 'connections' }).default(10),
+  POOL_TIMEOUT_MS: whole({ min: 1, max: 600_000, unit: 'milliseconds' }).default(30_000),
+  LANE_SLOTS: whole({ min: 1, max: 1000, unit: 'jobs' }).default(10),
+  LEVELS_MAX: whole({ min: 1, max: 64 }).default(4),
   ISOLATION: oneOf(['levels', 'none'], 'levels'),
-  ADMISSION_MAX: whole({ min: 1, max: 1_000_000, byDefault: 1000, unit: 'requests' }),
+  ADMISSION_MAX: whole({ min: 1, max: 1_000_000, unit: 'requests' }).default(1000),
   /** At most 50 s: a call may be awaited inside a transaction, which MongoDB ends after 60 s. */
-  CALL_TIMEOUT_MS: whole({ min: 1, max: 50_000, byDefault: 30_000, unit: 'milliseconds' }),
+  CALL_TIMEOUT_MS: whole({ min: 1, max: 50_000, unit: 'milliseconds' }).default(30_000),
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
 }
 
 /** A port to listen on; 0 takes a free one. */
-export const port = (byDefault: number) => whole({ min: 0, max: 65_535, byDefault })
+export const port = () => whole({ min: 0, max: 65_535 })
 
 /**
  * Reads the named variables. The error lists every wrong one with what was got and what is expected; passwords in URLs

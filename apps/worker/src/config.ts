@@ -1,4 +1,4 @@
-import { readSettings, settings } from '@strata/school'
+import { port, readSettings, settings } from '@strata/school'
 
 /** Everything that the worker process reads from its environment. @throws SETTING_INVALID */
 export function readConfig(env: NodeJS.ProcessEnv) {
@@ -14,6 +14,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       ISOLATION: settings.ISOLATION,
       CALL_TIMEOUT_MS: settings.CALL_TIMEOUT_MS,
       LOG_LEVEL: settings.LOG_LEVEL,
+      HOST: settings.HOST,
+      METRICS_PORT: port().optional(),
     },
     env,
   )
@@ -27,6 +29,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     isolation: read.ISOLATION,
     callTimeoutMs: read.CALL_TIMEOUT_MS,
     logLevel: read.LOG_LEVEL,
+    metrics: { host: read.HOST, port: read.METRICS_PORT },
   }
 }
 

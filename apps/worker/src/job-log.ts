@@ -3,8 +3,8 @@ import type { Logger } from '@strata/school'
 
 /** Wraps handlers so that each run leaves one line: level, chain, duration and how it ended. */
 export function jobLog({ db, log }: { db: DbContext; log: Logger }) {
-  return <Input, Output>(name: string, handler: (input: Input) => Promise<Output>) =>
-    async (input: Input): Promise<Output> => {
+  return <Args extends unknown[], Output>(name: string, handler: (...args: Args) => Promise<Output> | Output) =>
+    async (...args: Args): Promise<Output> => {
       const { level, chain } = db.current
       const startedAt = performance.now()
       const end = (result: string, error?: unknown) => {
@@ -13,7 +13,7 @@ export function jobLog({ db, log }: { db: DbContext; log: Logger }) {
         log.info(error === undefined ? line : { ...line, reason: reasonOf(error) }, 'job')
       }
       try {
-        const output = await handler(input)
+        const output = await handler(...args)
         end('completed')
         return output
       } catch (error) {

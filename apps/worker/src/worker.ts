@@ -1,5 +1,14 @@
 import { createQueues, createWorker } from '@strata/queue'
-import { addCourse, cancelEnrolment, chargeAccount, createLog, openSchool, renameStudent } from '@strata/school'
+import {
+  addCourse,
+  cancelEnrolment,
+  chargeAccount,
+  createLog,
+  openSchool,
+  renameStudent,
+  reporter,
+  stopInOrder,
+} from '@strata/school'
 import type { Config } from './config.ts'
 import { jobLog } from './job-log.ts'
 import { addCourseHandler } from './jobs/add-course.ts'
@@ -7,39 +16,44 @@ import { cancelEnrolmentHandler } from './jobs/cancel-enrolment.ts'
 import { chargeAccountHandler } from './jobs/charge-account.ts'
 import { renameStudentHandler } from './jobs/rename-student.ts'
 import { metrics } from './measuring.ts'
-
-const workerStopMs = 2000
-const queuesStopMs = 300
-const dataStopMs = 700
+import { metricsServer } from './metrics-server.ts'
+import { withoutRetryOfRefusals } from './refusal.ts'
 
 /** Builds the worker process: the school, its handlers, and the order in which they start and stop. */
 export function buildWorker(config: Config) {
   const log = createLog({ name: 'worker', level: config.logLevel })
   const school = openSchool(config, log)
   const { db } = school
-  const report = (error: unknown, what: string) => log.warn({ err: error }, what)
+  const report = reporter(log)
   const queues = createQueues({ db, redis: config.redis, report })
   const worker = createWorker({ db, redis: config.redis, lanes: { slots: config.laneSlots }, report })
   const logged = jobLog({ db, log })
+  const handle: typeof worker.handle = (job, handler) => {
+    worker.handle(job, logged(job.name, withoutRetryOfRefusals(handler)))
+  }
+  handle(renameStudent, renameStudentHandler(school))
+  handle(chargeAccount, chargeAccountHandler({ school, queues, callTimeoutMs: config.callTimeoutMs }))
+  handle(addCourse, addCourseHandler(school))
+  handle(cancelEnrolment, cancelEnrolmentHandler(school))
 
-  const charge = chargeAccountHandler({ school, queues, callTimeoutMs: config.callTimeoutMs })
-  worker.handle(renameStudent, logged(renameStudent.name, renameStudentHandler(school)))
-  worker.handle(chargeAccount, logged(chargeAccount.name, charge))
-  worker.handle(addCourse, logged(addCourse.name, addCourseHandler(school)))
-  worker.handle(cancelEnrolment, logged(cancelEnrolment.name, cancelEnrolmentHandler(school)))
+  const server = metricsServer(metrics, config.metrics)
 
   return {
     log,
     start: async () => {
       await school.start()
       await worker.start()
+      const serving = await server.start()
+      if (serving) log.info(serving, 'Serving metrics')
     },
     /** Jobs first, then what they call with, then what they write to. */
-    stop: async () => {
-      await worker.stop({ deadlineMs: workerStopMs })
-      await queues.stop({ deadlineMs: queuesStopMs })
-      await db.stop({ deadlineMs: dataStopMs })
-      await metrics.stop()
-    },
+    stop: () =>
+      stopInOrder([
+        { what: 'jobs', limitMs: 2200, run: () => worker.stop({ deadlineMs: 1700 }) },
+        { what: 'queues', limitMs: 500, run: () => queues.stop({ deadlineMs: 200 }) },
+        { what: 'pools', limitMs: 500, run: () => db.stop({ deadlineMs: 200 }) },
+        { what: 'metrics server', limitMs: 200, run: () => server.stop() },
+        { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
+      ]),
   }
 }
