@@ -4,6 +4,7 @@ import {
   cancelEnrolment,
   chargeAccount,
   createLog,
+  type Logger,
   openSchool,
   renameStudent,
   reporter,
@@ -19,8 +20,17 @@ import { metrics } from './measuring.ts'
 import { metricsServer } from './metrics-server.ts'
 import { withoutRetryOfRefusals } from './refusal.ts'
 
+/** The worker process, built and not yet started. */
+export interface WorkerProcess {
+  readonly log: Logger
+  /** @throws what the servers cannot be reached with, CONNECTION_BUDGET, LISTEN_FAILED */
+  start(): Promise<void>
+  /** Allowed before `start`. @throws STOP_INCOMPLETE */
+  stop(): Promise<void>
+}
+
 /** Builds the worker process: the school, its handlers, and the order in which they start and stop. */
-export function buildWorker(config: Config) {
+export function buildWorker(config: Config): WorkerProcess {
   const log = createLog({ name: 'worker', level: config.logLevel })
   const school = openSchool(config, log)
   const { db } = school
