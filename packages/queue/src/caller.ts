@@ -9,7 +9,7 @@ import { createKeys, type Keys } from './keys.ts'
 import { LaneQueues } from './lane-queues.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { closeRedis, openRedis, type RedisSettings, reachRedis } from './redis.ts'
+import { closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import { type RecordedEnd, readReply } from './reply.ts'
 import { ReplyReader } from './reply-reader.ts'
@@ -131,7 +131,13 @@ export class Caller {
   }
 
   #renew(): void {
-    const tasks = [this.#keepStream(), this.lanes.refresh(), this.#presence.renew(), this.clock.sync(this.redis)]
+    const tasks = [
+      probeRedis(this.redis),
+      this.#keepStream(),
+      this.lanes.refresh(),
+      this.#presence.renew(),
+      this.clock.sync(this.redis),
+    ]
     for (const task of tasks) task.catch(error => this.#report(error, 'Renewing the queues'))
   }
 

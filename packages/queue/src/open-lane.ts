@@ -7,6 +7,7 @@ import type { Report } from './report.ts'
 import type { Runner } from './runner.ts'
 
 const readyMsMax = 1000
+const dropMsMax = 500
 
 /** After a failed fetch. BullMQ's own 15 s would be felt by every caller after a failover. */
 const retryMs = 1000
@@ -72,9 +73,10 @@ export class OpenLane {
     await Promise.all(this.#fetchers.map(fetcher => fetcher.close()))
   }
 
-  /** Lets go of the connections without waiting for anything. */
+  /** Lets go of the connections although jobs may still run, as when Redis is away. */
   async drop(): Promise<void> {
-    await Promise.allSettled(this.#fetchers.map(fetcher => fetcher.disconnect()))
+    const closing = this.#fetchers.map(fetcher => fetcher.getBackend().close(true))
+    await within(dropMsMax, Promise.allSettled(closing))
   }
 
   async #run(job: Job, token: string | undefined, signal: AbortSignal | undefined): Promise<unknown> {

@@ -18,6 +18,9 @@ export interface RedisSettings {
 /** How long a start waits for Redis. */
 const reachMs = 4500
 
+/** A server that blocks for longer than this, in a script or a fork, is met by one needless reconnect. */
+const answerMsMax = 3000
+
 const reconnectMsFirst = 20
 const reconnectMsMax = 1000
 
@@ -75,6 +78,16 @@ export async function reachRedis(client: Redis): Promise<void> {
     details: { host, port, reachMs },
     cause: lastError,
   })
+}
+
+/**
+ * Looks whether Redis still answers. A connection that is open on this side only would keep every command until TCP gives up,
+ * a quarter of an hour later: it is dropped, and what was sent on it is sent again on the next.
+ */
+export async function probeRedis(client: Redis): Promise<void> {
+  if (client.status !== 'ready') return
+  const answer = await within(answerMsMax, client.ping())
+  if (answer === late && client.status === 'ready') client.disconnect(true)
 }
 
 /** Closes politely, and at once when Redis does not answer. */

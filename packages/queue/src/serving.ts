@@ -12,7 +12,7 @@ import type { LaneReading } from './metrics.ts'
 import { type FetcherOptions, OpenLane } from './open-lane.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { closeRedis, openRedis, type RedisSettings, reachRedis } from './redis.ts'
+import { closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 import { Runner, type RunningJob } from './runner.ts'
@@ -146,7 +146,7 @@ export class Serving {
   }
 
   #renew(): void {
-    const tasks = [this.#presence?.renew(), this.#clock.sync(this.#redis)]
+    const tasks = [probeRedis(this.#redis), this.#presence?.renew(), this.#clock.sync(this.#redis)]
     for (const task of tasks) task?.catch(error => this.#options.report(error, 'Renewing the worker'))
   }
 

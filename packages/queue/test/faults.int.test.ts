@@ -1,0 +1,111 @@
+import { gate, startFaultProxy, until } from '@strata/testkit'
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
+import { defineJob } from '../src/index.ts'
+import { createKeys } from '../src/keys.ts'
+import { Stage } from './stage.ts'
+
+const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
+
+let stage: Stage
+
+beforeEach(() => {
+  stage = new Stage()
+})
+
+afterEach(async () => {
+  await stage.clear()
+})
+
+/** Queues and a worker, each behind a proxy, with a call whose job has begun and waits for the gate. */
+async function proxied(deadlineMs: number) {
+  const callerProxy = await startFaultProxy(stage.redis)
+  const workerProxy = await startFaultProxy(stage.redis)
+  const db = stage.db()
+  const queues = stage.queues(db, { redis: callerProxy.url })
+  const worker = stage.worker(stage.db(), { redis: workerProxy.url })
+  const held = gate()
+  worker.handle(job, async ({ n }) => {
+    await held.wait()
+    return n
+  })
+  await worker.start()
+  const calling = db.run(() => queues.pushAsync(job, { n: 6 }, { deadlineMs }))
+  calling.catch(() => {})
+  await until(() => worker.activities().length === 1, { deadlineMs: 5000, message: 'the job to begin' })
+  const stop = async () => {
+    await stage.clear()
+    await Promise.all([callerProxy.stop(), workerProxy.stop()])
+  }
+  return { callerProxy, workerProxy, worker, queues, held, calling, stop }
+}
+
+test('connections that are cut come back and the call gets its result', async () => {
+  const { callerProxy, workerProxy, held, calling, stop } = await proxied(15_000)
+  callerProxy.cut()
+  workerProxy.cut()
+  held.open()
+  expect(await calling).toBe(6)
+  await stop()
+})
+
+test('a connection that says nothing any more is given up for a new one', async () => {
+  const { callerProxy, held, calling, stop } = await proxied(20_000)
+  for (const connection of [...callerProxy.connections]) connection.blackhole()
+  held.open()
+  expect(await calling).toBe(6)
+  await stop()
+}, 30_000)
+
+test('with Redis away a call ends at its deadline, and everything stops in time', async () => {
+  const { callerProxy, workerProxy, worker, queues, held, calling, stop } = await proxied(1000)
+  for (const proxy of [callerProxy, workerProxy]) {
+    proxy.refuse(true)
+    proxy.cut()
+  }
+  const begun = performance.now()
+  await expect(calling).rejects.toMatchObject({ code: 'CALL_TIMEOUT', outcome: 'unknown' })
+  expect(performance.now() - begun).toBeLessThan(2100)
+  held.open()
+  const stopping = performance.now()
+  await Promise.all([worker.stop({ deadlineMs: 500 }), queues.stop({ deadlineMs: 500 })])
+  expect(performance.now() - stopping).toBeLessThan(6000)
+  await stop()
+}, 30_000)
+
+test('processes that need more connections than the server grants are refused', async () => {
+  const redis = new Redis(stage.redis)
+  const greedy = { untilMs: 9e15, connections: 10_000_000, lanes: { 'work~1': 5 } }
+  await redis.hset(createKeys(stage.prefix).processes, 'greedy', JSON.stringify(greedy))
+  const db = stage.db()
+  const worker = stage.worker(db)
+  worker.handle(job, async ({ n }) => n)
+  const refused = { code: 'CONNECTION_BUDGET', outcome: 'not-applied', details: { others: 10_000_000 } }
+  // Two of its own, and for one queue five lanes of four fetchers.
+  await expect(worker.start()).rejects.toMatchObject({ ...refused, details: { connections: 22 } })
+  await expect(stage.queues(db).start()).rejects.toMatchObject(refused)
+  // A process that is gone counts no more.
+  await redis.hset(createKeys(stage.prefix).processes, 'greedy', JSON.stringify({ ...greedy, untilMs: 0 }))
+  const queues = stage.queues(db)
+  await queues.start()
+  expect(await queues.lanes()).toEqual([])
+  await redis.quit()
+})
+
+test('what is made inside a unit of work does not keep it: jobs see nothing of it', async () => {
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const inner = defineJob({ name: 'inner', input: z.object({}), output: z.string() })
+  const worker = stage.worker(db)
+  worker.handle(job, async ({ n }) => n)
+  worker.handle(inner, async () => {
+    const { transaction, chain } = db.current
+    await queues.pushAsync(job, { n: 1 })
+    return `${chain.map(({ name }) => name).join(' ')} ${transaction === undefined}`
+  })
+  // Started in a transaction at level 3: with its context, every job would wait behind what that transaction holds.
+  await db.run(() => db.switchDb(() => db.transaction.begin(() => worker.start()), { level: 3 }))
+  const call = () => db.transaction.begin(() => queues.pushAsync(inner, {}))
+  expect(await db.run(call, { name: 'GET /' })).toBe('GET / inner true')
+})
