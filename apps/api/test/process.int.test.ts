@@ -91,6 +91,34 @@ describe('a process that is told to end', () => {
     }
   })
 
+  test('gives up what cannot end in time, answers so, and leaves nothing half-written', async () => {
+    await using school = await startSchool({ workers: 0 })
+    const id = await school.payer(1000)
+    const enrolment = school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 10 })
+    const rename = school.request('PUT', `/students/${id}/name`, { name: 'Grace' })
+    const isHeld = async () => {
+      const { body } = await school.request('GET', '/levels')
+      return (body['pools'] as { inUse: number }[])[0]?.inUse === 2
+    }
+    await until(isHeld, { deadlineMs: 10_000, message: 'both to wait for a worker' })
+    const toldAt = performance.now()
+    school.api.kill('SIGTERM')
+    for (const answer of await Promise.all([enrolment, rename])) {
+      expect(answer).toMatchObject({ status: 500, body: { code: expect.stringMatching(/^(CALL_)?ABORTED$/) } })
+    }
+    expect(await school.api.exited).toEqual({ code: 0, signal: null })
+    expect(performance.now() - toldAt).toBeLessThan(stopMsMax)
+
+    await school.startWorker()
+    const state = async () => {
+      const account = await school.database.collection('accounts').findOne({ _id: id as never })
+      const charged = await school.database.collection('charges').countDocuments({ state: 'charged' })
+      const enrolled = await school.database.collection('enrolments').countDocuments({ state: 'enrolled' })
+      return { balanceCents: account?.['balanceCents'], charged, enrolled }
+    }
+    expect(await state()).toEqual({ balanceCents: 1000, charged: 0, enrolled: 0 })
+  })
+
   test('ends as well when whoever started it is gone', async () => {
     await using school = await startSchool({ workers: 0 })
     for (const app of ['api', 'worker']) {
