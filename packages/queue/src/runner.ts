@@ -1,16 +1,17 @@
-import { hasCode, type IncomingJob, type Propagator, type StrataError } from '@strata/db-context'
-import { type Job, UnrecoverableError, WaitingError } from 'bullmq'
+import { hasCode, type IncomingJob, type Propagator } from '@strata/db-context'
+import { type Job, WaitingError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { RedisClock } from './clock.ts'
+import { checkResult, readInput } from './contract.ts'
 import { type CallEnvelope, type Envelope, findReplyAddress, readEnvelope } from './envelope.ts'
-import type { Handlers, Handling } from './handlers.ts'
+import type { Handlers } from './handlers.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { jobDuration } from './metrics.ts'
+import { codeOf, expired, handlerMissing, hasAnotherAttempt, isControlFlow, Refusal } from './refusal.ts'
 import { queueError } from './registry.ts'
 import { Replier, type ReplyAddress } from './replier.ts'
 import type { Report } from './report.ts'
-import { checkOutgoing, printIssues, read } from './schema.ts'
 
 /** A job that runs in this process: what `worker.activities()` shows. */
 export interface RunningJob {
@@ -37,19 +38,6 @@ interface Run {
   readonly running: RunningJob
   readonly abort: AbortController
 }
-
-/** A refusal of the job itself: another attempt would end the same way, so BullMQ is told not to make one. */
-class Refusal extends UnrecoverableError {
-  readonly refusal: StrataError
-
-  constructor(refusal: StrataError) {
-    super(refusal.message)
-    this.refusal = refusal
-  }
-}
-
-/** BullMQ's own signals to itself, which are no failure of the job. */
-const controlFlow = new Set(['DelayedError', 'WaitingError', 'WaitingChildrenError', 'RateLimitError'])
 
 /** Runs jobs: reads what came, enters the context of the job, calls the handler, checks and sends its result. */
 export class Runner {
@@ -134,28 +122,17 @@ export class Runner {
   /** What BullMQ is to be told; the caller hears of it when BullMQ will not try again. */
   async #failure(error: unknown, at: { job: Job; address: ReplyAddress | undefined; token: string | undefined }) {
     const { job, address, token } = at
-    if (error instanceof Error && controlFlow.has(error.name)) return error
+    if (isControlFlow(error)) return error
     if (this.#handBack.signal.aborted && !(error instanceof Refusal)) {
       // A job that has lost its lock is another worker's already.
       await job.moveToWait(token ?? '').catch(() => {})
       return new WaitingError()
     }
     const told = error instanceof Error ? error : new Error(`Thrown: ${String(error)}`)
-    if (!hasAnotherAttempt(job, told))
-      this.#replier.fail({ job, address, error: error instanceof Refusal ? error.refusal : error })
+    const cause = error instanceof Refusal ? error.refusal : error
+    if (!hasAnotherAttempt(job, told)) this.#replier.fail({ job, address, error: cause })
     return told
   }
-}
-
-/** As BullMQ decides it: its own method for that is private. */
-function hasAnotherAttempt(job: Job, error: Error): boolean {
-  const unrecoverable = error instanceof UnrecoverableError || error.name === 'UnrecoverableError'
-  return !unrecoverable && job.attemptsMade + 1 < (job.opts.attempts ?? 0)
-}
-
-function codeOf(error: unknown): string {
-  const known = error instanceof Refusal ? error.refusal : error
-  return known instanceof Error && 'code' in known ? String(known.code) : 'ERROR'
 }
 
 function readOrRefuse(found: unknown, lane: Lane): Envelope {
@@ -187,40 +164,4 @@ const describe = (lane: Lane, job: Job, envelope: Envelope): RunningJob => {
   const id = job.id ?? ''
   const root = (envelope.kind === 'call' && envelope.chain[0]?.id) || id
   return { id, job: job.name, level: envelope.level, root, lane: lane.name, since: performance.now() }
-}
-
-/** BullMQ stores an empty object for data that is undefined. */
-const isEmpty = (data: unknown) => typeof data === 'object' && data !== null && Object.keys(data).length === 0
-
-/** @throws INPUT_INVALID */
-async function readInput({ job: definition }: Handling, job: Job): Promise<unknown> {
-  const checked = await read(definition.input, job.data)
-  if (!checked.issues) return checked.value
-  if (isEmpty(job.data)) {
-    const absent = await read(definition.input, undefined)
-    if (!absent.issues) return absent.value
-  }
-  const message = `Input of ${job.name} (${job.id}) does not fit: ${printIssues(checked.issues)}`
-  const details = { job: job.name, id: job.id, issues: checked.issues }
-  throw new Refusal(queueError('INPUT_INVALID', message, { details }))
-}
-
-/** The result travels as the handler gave it; the caller reads it by the schema. @throws RESULT_INVALID */
-async function checkResult({ job: definition }: Handling, job: Job, value: unknown): Promise<void> {
-  const issues = await checkOutgoing(definition.output, value)
-  if (issues.length === 0) return
-  const message = `Result of ${job.name} (${job.id}) does not fit: ${printIssues(issues)}`
-  throw new Refusal(queueError('RESULT_INVALID', message, { details: { job: job.name, id: job.id, issues } }))
-}
-
-function expired(envelope: CallEnvelope, job: Job) {
-  return queueError('CALL_EXPIRED', `Call of ${job.name} (${job.id}) was taken after its deadline and not started`, {
-    details: { job: job.name, id: job.id, level: envelope.level },
-  })
-}
-
-function handlerMissing(lane: Lane, job: Job) {
-  return queueError('HANDLER_MISSING', `Queue ${lane.queue} has no handler for job ${job.name} (${job.id}) here`, {
-    details: { queue: lane.queue, job: job.name, id: job.id },
-  })
 }
