@@ -28,7 +28,7 @@ export interface BeginTransactionOptions {
 }
 
 /** Below the server's default lifetime of 60 s, so that this side ends a transaction before the server does. */
-export const transactionDeadlineMsDefault = 30_000
+const transactionDeadlineMsDefault = 30_000
 
 export interface TransactionsOptions {
   readonly pools: Pools

@@ -2,9 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { createDbContext, type DbContext, type Isolation } from '@strata/db-context'
 import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
 
-/** Both sides of a pair: the hazard as it bites without levels, and with them. */
-export const isolations = ['none', 'levels'] as const satisfies readonly Isolation[]
-
 export interface Counter {
   _id: string
   n: number
