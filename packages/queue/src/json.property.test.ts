@@ -5,13 +5,18 @@ import { findJsonFault } from './json.ts'
 const json = fc.jsonValue({ noUnicodeString: false, maxDepth: 4 })
 
 /** JSON has one zero. */
-const oneZero = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+const oneZero = (value: unknown): unknown => {
+  if (value === 0) return 0
+  if (Array.isArray(value)) return value.map(oneZero)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, oneZero(part)]))
+}
 
 test('what passes arrives deeply equal', () => {
   fc.assert(
     fc.property(json, value => {
       expect(findJsonFault(value)).toBeUndefined()
-      expect(oneZero(value)).toEqual(value === 0 ? 0 : value)
+      expect(JSON.parse(JSON.stringify(value))).toEqual(oneZero(value))
     }),
   )
 })
