@@ -53,7 +53,7 @@ export function settingsFrom(flags: Flags, scenario: ScenarioShape): Omit<Settin
     const why = `${flag} would be roots x depth = ${ample}, at most ${sizeMax} is possible`
     throw new LabError('USAGE', `${why}: give ${flag}, or fewer --roots or a smaller --depth`)
   }
-  return {
+  const settings = {
     scenario: scenario.name,
     isolation: flags.isolation,
     topology: flags.topology ?? scenario.topology,
@@ -64,4 +64,7 @@ export function settingsFrom(flags: Flags, scenario: ScenarioShape): Omit<Settin
     processes: flags.processes,
     deadlineMs: flags.deadlineMs,
   }
+  const refusal = scenario.refuse?.(settings)
+  if (refusal !== undefined) throw new LabError('USAGE', `${scenario.name}: ${refusal}`)
+  return settings
 }

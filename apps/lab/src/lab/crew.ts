@@ -22,7 +22,8 @@ export class Crew implements AsyncDisposable {
   readonly peak: { connections: number; slots: number } = { connections: 0, slots: 0 }
   refusalMsMax: number | undefined
   beforeGate: BeforeGate | undefined
-  #peaks = new Map<string, Peak>()
+  readonly #peaks = new Map<string, Peak>()
+  #hasBesideEnded = false
 
   private constructor(roots: number) {
     this.#roots = roots
@@ -41,13 +42,20 @@ export class Crew implements AsyncDisposable {
     }
   }
 
-  /** Resolves when every root has ended. @throws RUN_FAILED when a process is lost or cannot go on. */
+  /** Resolves when every root has ended, and what went on beside them. @throws RUN_FAILED when a process is lost or cannot go on. */
   get finished(): Promise<void> {
     return this.#finished.promise
   }
 
   get reports(): ProcessReport[] {
     return this.#actors.flatMap(({ report }) => report ?? [])
+  }
+
+  /** Forgets what was in use while connections opened: each report begins the next one's count. */
+  async ready(): Promise<void> {
+    await this.refresh()
+    Object.assign(this.peak, { connections: 0, slots: 0 })
+    this.#peaks.clear()
   }
 
   /** Begins all roots at once, in this order. */
@@ -99,18 +107,15 @@ export class Crew implements AsyncDisposable {
   }
 
   #hear(from: ActorProcess, message: Told): void {
-    if (message.type === 'settled') this.#settle(message.end)
+    if (message.type === 'settled') this.ends.set(message.end.root, message.end)
+    else if (message.type === 'beside-ended') this.#hasBesideEnded = true
     else if (message.type === 'report') this.#measure(message.report)
     else if (message.type === 'refused') this.refusalMsMax = Math.max(this.refusalMsMax ?? 0, Math.ceil(message.ms))
     else if (message.type === 'before-gate') this.beforeGate = message.beforeGate
     else if (message.type === 'gate') {
       for (const actor of this.#actors) if (actor !== from) actor.tell(message)
     } else this.#finished.reject(new LabError('RUN_FAILED', `Process ${from.name}: ${message.message}`))
-  }
-
-  #settle(end: RootEnd): void {
-    this.ends.set(end.root, end)
-    if (this.ends.size === this.#roots) this.#finished.resolve()
+    if (this.#hasBesideEnded && this.ends.size === this.#roots) this.#finished.resolve()
   }
 
   /** Adds up the processes' last windows: they are short, so what is in them was in use at about the same time. */

@@ -44,6 +44,7 @@ async function play(
   crew: Crew,
   { view, signal }: { view: View; signal: AbortSignal },
 ): Promise<Outcome> {
+  await crew.ready()
   const begun = performance.now()
   const elapsedMs = () => Math.round(performance.now() - begun)
   const stopFrames = view.watch(() => ({ settings, elapsedMs: elapsedMs(), crew }))

@@ -34,6 +34,8 @@ export type FromActor =
   | { readonly type: 'done'; readonly step: Step['type'] }
   | { readonly type: 'failed'; readonly step: Step['type'] | 'beside'; readonly message: string }
   | { readonly type: 'settled'; readonly end: RootEnd }
+  /** What went on beside the roots has ended; told also where a scenario has nothing of the kind. */
+  | { readonly type: 'beside-ended' }
   | { readonly type: 'gate'; readonly name: string }
   | { readonly type: 'refused'; readonly ms: number }
   | { readonly type: 'before-gate'; readonly beforeGate: BeforeGate }

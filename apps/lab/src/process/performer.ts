@@ -84,8 +84,11 @@ export class Performer {
 
   #go(roots: readonly number[]): void {
     const { scenario, stage } = this.#opened
-    const beside = scenario.beside?.(stage)
-    beside?.catch((error: unknown) => this.#tell({ type: 'failed', step: 'beside', message: describe(error) }))
+    const beside = scenario.beside?.(stage) ?? Promise.resolve()
+    beside.then(
+      () => this.#tell({ type: 'beside-ended' }),
+      (error: unknown) => this.#tell({ type: 'failed', step: 'beside', message: describe(error) }),
+    )
     for (const root of roots) void this.#play(root)
   }
 

@@ -41,6 +41,10 @@ export const blockedStranger: Scenario = {
   scarce: 'pool',
   topology: 'replica-set',
   depth: { min: 1, default: 1 },
+  refuse: ({ isolation, topology }) =>
+    isolation === 'levels' && topology === 'load-balanced'
+      ? 'with levels it is promised on a replica set only: behind a load balancer writes are not sent in slices'
+      : undefined,
   hazard:
     "a stranger's write waits for a transaction's document, on the last connection that the transaction's job needs (Z12)",
   promise: settings =>

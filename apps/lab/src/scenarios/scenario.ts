@@ -10,6 +10,8 @@ export interface ScenarioShape {
   readonly scarce: 'pool' | 'lanes' | 'nothing'
   readonly topology: Topology
   readonly depth: { readonly min: number; readonly default: number }
+  /** Why nothing is promised under these settings, if so: then it is not played. */
+  refuse?(settings: Omit<Settings, 'seed'>): string | undefined
 }
 
 /**
