@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Activity, BeginOptions, DatasourcePool, ErrorClass, OpenPoolOptions } from '@strata/db-context'
 import type { Collection, Document, MongoClient } from 'mongodb'
 import { classify } from '../classify.ts'
+import { observePool } from '../metrics.ts'
 import type { Settings } from '../options.ts'
 import { Streams } from '../service/streams.ts'
 import { serverUnreachable } from '../translate.ts'
@@ -20,6 +21,7 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   readonly writeConcernTimeoutMs: number
   readonly #phases: ActivityPhases | undefined
   readonly #usage: PoolUsage
+  readonly #unobserve: () => void
   /** The change streams of the store; only those of the service pool are used. */
   readonly streams: Streams
   readonly #closers = new Set<() => Promise<void>>()
@@ -28,11 +30,12 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   #election: string | undefined
   #closed = false
 
-  constructor(settings: Settings, { max, timeoutMs, unpermitted }: Omit<OpenPoolOptions, 'level'>) {
+  constructor(settings: Settings, { level, max, timeoutMs, unpermitted }: OpenPoolOptions) {
     this.settings = settings
     this.writeConcernTimeoutMs = settings.writeConcernTimeoutMs
     this.client = createClient(settings, { max, min: 1, timeoutMs, watched: unpermitted })
     this.#usage = new PoolUsage(this.client)
+    this.#unobserve = observePool(this, { datasource: settings.name, level })
     this.client.on('serverDescriptionChanged', ({ newDescription: { type, electionId } }) => {
       if (type === 'RSPrimary') this.#election = electionId?.toHexString()
     })
@@ -93,6 +96,7 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#unobserve()
     await Promise.allSettled([...this.#closers].map(close => close()))
     await this.streams.close()
     await this.client.close()

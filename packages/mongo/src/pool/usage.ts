@@ -14,6 +14,8 @@ interface Counts {
  */
 export class PoolUsage {
   readonly #servers = new Map<string, Counts>()
+  #last: Counts = { inUse: 0, waiting: 0 }
+  #lastAddress: string | undefined
 
   constructor(client: MongoClient) {
     client.on('connectionCheckOutStarted', ({ address }) => {
@@ -30,7 +32,10 @@ export class PoolUsage {
     client.on('connectionCheckedIn', ({ address }) => {
       this.#of(address).inUse -= 1
     })
-    client.on('connectionPoolClosed', ({ address }) => void this.#servers.delete(address))
+    client.on('connectionPoolClosed', ({ address }) => {
+      this.#servers.delete(address)
+      this.#lastAddress = undefined
+    })
   }
 
   get now(): { readonly inUse: number; readonly waiting: number } {
@@ -42,13 +47,13 @@ export class PoolUsage {
     return sum
   }
 
+  /** Four events an operation, nearly always of one server: the last one is remembered. */
   #of(address: string): Counts {
-    let counts = this.#servers.get(address)
-    if (!counts) {
-      counts = { inUse: 0, waiting: 0 }
-      this.#servers.set(address, counts)
-    }
-    return counts
+    if (this.#lastAddress === address) return this.#last
+    this.#last = this.#servers.get(address) ?? { inUse: 0, waiting: 0 }
+    this.#servers.set(address, this.#last)
+    this.#lastAddress = address
+    return this.#last
   }
 }
 

@@ -3,6 +3,7 @@ import type { Collection, Document } from 'mongodb'
 import { type Method, outcomeAtLimit } from '../collection/methods.ts'
 import type { Door, MongoBinding } from '../door.ts'
 import { mongoError } from '../errors.ts'
+import { measured } from '../metrics.ts'
 import type { MongoPool } from '../pool/pool.ts'
 import type { MongoTransaction } from '../pool/transaction.ts'
 import { type TimeLimit, translate } from '../translate.ts'
@@ -60,7 +61,7 @@ export interface Sending<T> {
 /** Lets the driver send something for a call, and gives the bounds that it may meet their own errors. */
 export async function send<T>(call: Call, { target, limit, run }: Sending<T>): Promise<T> {
   try {
-    return await target.pool.send(target.activity, run)
+    return await measured(call, target.activity, () => target.pool.send(target.activity, run))
   } catch (error) {
     throw translate(error, {
       what: whatOf(call),

@@ -1,5 +1,6 @@
 import { dbContextError, remainingMs } from '@strata/db-context'
 import type { MongoBinding } from '../door.ts'
+import { countSlice, measured } from '../metrics.ts'
 import { type Call, invoke, type MongoTarget, whatOf } from '../statement/call.ts'
 import { isTimeLimit, isUnconfirmed, type TimeLimit, translate } from '../translate.ts'
 import { confirm } from './confirm.ts'
@@ -44,11 +45,15 @@ async function sendSlice(call: Call, target: MongoTarget, progress: SliceProgres
   const limit: TimeLimit = { ms: slice.ms, of: limitOf(slice) }
   const { election } = target.pool
   try {
-    return { value: await target.pool.send(target.activity, () => invoke(call, target, limit)) }
+    const run = () => target.pool.send(target.activity, () => invoke(call, target, limit))
+    return { value: await measured(call, target.activity, run) }
   } catch (error) {
     if (isUnconfirmed(error)) return { value: await confirm(call, target, { error, election }) }
-    if (isTimeLimit(error) && slice.onExpiry === 'again') return { progress: afterSlice(progress, slice) }
-    if (isTimeLimit(error) && slice.onExpiry === 'lock') throw lockTimeout(call, bounds.lockWaitMs, error)
+    if (isTimeLimit(error) && (slice.onExpiry === 'again' || slice.onExpiry === 'lock')) {
+      countSlice(call, target.activity, slice.onExpiry)
+      if (slice.onExpiry === 'lock') throw lockTimeout(call, bounds.lockWaitMs, error)
+      return { progress: afterSlice(progress, slice) }
+    }
     throw translate(error, { what: whatOf(call), activity: target.activity, limit, outcomeAtLimit: 'not-applied' })
   }
 }
