@@ -149,8 +149,8 @@ export class Call {
     this.#settle.reject(error)
   }
 
-  #measure(code: string): void {
-    callDuration.record((performance.now() - this.since) / 1000, { job: this.job.name, level: this.plan.level, code })
+  #measure(result: string): void {
+    callDuration.record((performance.now() - this.since) / 1000, { job: this.job.name, level: this.plan.level, result })
   }
 
   #abortReason(): unknown {

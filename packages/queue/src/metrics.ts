@@ -1,6 +1,6 @@
 import { metrics, type ObservableResult } from '@opentelemetry/api'
 
-// Only the API: without an SDK in the process all of this does nothing.
+// Only the API: an instrument belongs to the provider that is registered when this module loads, or does nothing.
 const meter = metrics.getMeter('@strata/queue')
 
 /** From `pushAsync` to its end, by job, level and `ok` or the error's code. */
@@ -17,6 +17,9 @@ export const jobDuration = meter.createHistogram('strata.queue.job.duration', {
 
 const laneActive = meter.createObservableGauge('strata.queue.lane.active', { description: 'Slots of a lane in use' })
 const laneSlots = meter.createObservableGauge('strata.queue.lane.slots', { description: 'Slots of a lane' })
+const laneWaiting = meter.createObservableGauge('strata.queue.lane.waiting', {
+  description: 'Jobs that wait in a lane, whichever process will run them',
+})
 const callsWaiting = meter.createObservableGauge('strata.queue.calls.waiting', {
   description: 'Calls of this process that wait for their result',
 })
@@ -30,16 +33,26 @@ export interface LaneReading {
 }
 
 /** Reports the lanes of a worker until the returned function is called. */
-export function observeLanes(read: () => readonly LaneReading[]): () => void {
+export function observeLanes(
+  read: () => readonly LaneReading[],
+  readWaiting: () => Promise<readonly (LaneReading & { waiting: number })[]>,
+): () => void {
   const active = (result: ObservableResult) => {
     for (const { active, slots: _, ...labels } of read()) result.observe(active, labels)
   }
   const slots = (result: ObservableResult) => {
     for (const { slots, active: _, ...labels } of read()) result.observe(slots, labels)
   }
+  const waiting = async (result: ObservableResult) => {
+    if (read().length === 0) return
+    for (const { waiting, slots: _slots, active: _active, ...labels } of await readWaiting())
+      result.observe(waiting, labels)
+  }
   laneActive.addCallback(active)
   laneSlots.addCallback(slots)
+  laneWaiting.addCallback(waiting)
   return () => {
+    laneWaiting.removeCallback(waiting)
     laneActive.removeCallback(active)
     laneSlots.removeCallback(slots)
   }

@@ -68,7 +68,7 @@ export class Runner {
   ): Promise<unknown> {
     const begun = performance.now()
     let level = lane.level
-    let code = 'ok'
+    let result = 'ok'
     const found = (job.opts as { strata?: unknown }).strata
     let address: ReplyAddress | undefined = findReplyAddress(found)
     try {
@@ -79,10 +79,10 @@ export class Runner {
       if (address) this.#replier.succeed(address, value)
       return value
     } catch (error) {
-      code = codeOf(error)
+      result = codeOf(error)
       throw await this.#failure(error, { job, address, token: work.token })
     } finally {
-      jobDuration.record((performance.now() - begun) / 1000, { job: job.name, level, code })
+      jobDuration.record((performance.now() - begun) / 1000, { job: job.name, level, result })
     }
   }
 

@@ -79,7 +79,10 @@ export function createWorker(options: WorkerOptions): WorkerHandle {
     },
     report,
   })
-  const unobserve = observeLanes(() => serving.readings)
+  const unobserve = observeLanes(
+    () => serving.readings,
+    () => serving.lanes(),
+  )
   const worker: WorkerHandle = {
     handle: (job, handler) => serving.handle({ job, handler: handler as Handling['handler'] }),
     start: () => serving.start(),
