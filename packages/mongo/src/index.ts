@@ -4,5 +4,5 @@ export type { BoundAggregationCursor, BoundCursor, BoundFindCursor } from './cur
 export { type MongoDatasource, mongoDatasource } from './datasource.ts'
 export { type MongoErrorCode, mongoError, mongoErrors } from './errors.ts'
 export type { MongoDatasourceOptions } from './options.ts'
-export type { ServiceCollection } from './service/service-collection.ts'
+export type { BoundChangeStream, ServiceCollection } from './service/service-collection.ts'
 export type { ServiceDoor } from './service/service-door.ts'

@@ -6,7 +6,7 @@ const maxTimeExpired = 50
 const writeConcernTimeout = 64
 
 /** Whose limit an operation was sent with. */
-export type LimitOf = 'user' | 'operation' | 'deadline'
+type LimitOf = 'user' | 'operation' | 'deadline'
 
 /** The `maxTimeMS` of one send. */
 export interface TimeLimit {

@@ -2,7 +2,7 @@ import type { Collection, Document, MongoClient } from 'mongodb'
 import { codeOf } from '../classify.ts'
 
 /** How long a process counts after its last sign of life, by the server's clock. */
-export const leaseMs = 15_000
+const leaseMs = 15_000
 
 const triesMax = 5
 const maxTimeMs = 5000

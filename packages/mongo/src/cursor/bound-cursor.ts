@@ -61,7 +61,7 @@ export interface BoundCursor<T> extends AsyncDisposable, AsyncIterable<T> {
 }
 
 /** A cursor that the server can explain. */
-export interface BoundExplainableCursor<T> extends BoundCursor<T> {
+interface BoundExplainableCursor<T> extends BoundCursor<T> {
   explain(verbosity?: ExplainVerbosityLike | ExplainCommandOptions): Promise<Document>
 }
 

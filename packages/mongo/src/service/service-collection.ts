@@ -13,6 +13,9 @@ import type {
 import type { BoundCollection } from '../collection/bound-collection.ts'
 import type { Sessionless } from '../collection/options.ts'
 
+/** The driver's change stream without its way to the driver's own collection. */
+export type BoundChangeStream<L extends Document, C extends Document> = Omit<ChangeStream<L, C>, 'parent'>
+
 /**
  * A collection on the service pool: everything of a bound one, and what changes or watches the collection itself.
  *
@@ -37,5 +40,5 @@ export interface ServiceCollection<T extends Document = Document> extends BoundC
   watch<L extends Document = T, C extends Document = ChangeStreamDocument<L>>(
     pipeline?: Document[],
     options?: Sessionless<ChangeStreamOptions>,
-  ): ChangeStream<L, C>
+  ): BoundChangeStream<L, C>
 }
