@@ -34,6 +34,7 @@ export async function end<T>(work: Promise<T>): Promise<T | string> {
   try {
     return await work
   } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    if (!(error instanceof Error)) return String(error)
+    return 'code' in error && error.code !== undefined ? String(error.code) : error.name
   }
 }
