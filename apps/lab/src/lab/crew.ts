@@ -30,16 +30,23 @@ export class Crew implements AsyncDisposable {
     this.#finished.promise.catch(() => {})
   }
 
-  /** Starts all processes with everything open and prepared, up to the moment before the roots. @throws RUN_FAILED */
-  static async assemble(settings: Settings, ground: Ground): Promise<Crew> {
-    const crew = new Crew(settings.roots)
-    try {
-      await crew.#assemble(settings, ground)
-      return crew
-    } catch (error) {
-      await crew[Symbol.asyncDispose]()
-      throw error
+  /** Starts the processes, which load their code while the caller goes on. */
+  static async gather({ roots, processes }: Settings): Promise<Crew> {
+    const crew = new Crew(roots)
+    await Promise.all(roles(processes).map(role => crew.#start(role)))
+    return crew
+  }
+
+  /** Has every process open its part and prepare it, up to the moment before the roots. @throws RUN_FAILED */
+  async open(settings: Settings, { run, mongoUrl, redisUrl }: Ground): Promise<void> {
+    const shared = { settings, run, mongoUrl, redisUrl }
+    const open = (actor: ActorProcess) => {
+      const { name: process, role } = actor
+      return actor.perform({ type: 'open', opening: { process, role, ...shared } }, stepMs)
     }
+    await Promise.all(this.#actors.map(open))
+    await this.#api.perform({ type: 'prepare' }, stepMs)
+    await Promise.all(this.#actors.map(actor => actor.perform({ type: 'work' }, stepMs)))
   }
 
   /** Resolves when every root has ended, and what went on beside them. @throws RUN_FAILED when a process is lost or cannot go on. */
@@ -87,23 +94,12 @@ export class Crew implements AsyncDisposable {
     return api
   }
 
-  async #assemble(settings: Settings, ground: Ground): Promise<void> {
-    const { run, mongoUrl, redisUrl } = ground
-    const openings = roles(settings.processes).map(({ process, role }) => {
-      return { process, role, settings, run, mongoUrl, redisUrl }
-    })
-    await Promise.all(openings.map(opening => this.#open(opening)))
-    await this.#api.perform({ type: 'prepare' }, stepMs)
-    await Promise.all(this.#actors.map(actor => actor.perform({ type: 'work' }, stepMs)))
-  }
-
-  async #open(opening: Opening): Promise<void> {
+  async #start(opening: Pick<Opening, 'process' | 'role'>): Promise<void> {
     const actor = await ActorProcess.start(opening, {
       told: message => this.#hear(actor, message),
       lost: error => this.#finished.reject(error),
     })
     this.#actors.push(actor)
-    await actor.perform({ type: 'open', opening }, stepMs)
   }
 
   #hear(from: ActorProcess, message: Told): void {
@@ -128,7 +124,7 @@ export class Crew implements AsyncDisposable {
 }
 
 /** One API process and workers, or one process that is both. */
-export function roles(processes: number): { process: string; role: Role }[] {
+function roles(processes: number): { process: string; role: Role }[] {
   if (processes === 1) return [{ process: 'api+worker', role: 'both' }]
   const workers = Array.from({ length: processes - 1 }, (_, index) => `worker-${index + 1}`)
   return [{ process: 'api', role: 'api' }, ...workers.map(process => ({ process, role: 'worker' as const }))]

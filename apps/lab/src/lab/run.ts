@@ -29,8 +29,12 @@ export async function runLab(
   scenario: Scenario,
   { view, signal, onResult }: { view: View; signal: AbortSignal; onResult: (result: Result) => void },
 ): Promise<Result> {
-  await using ground = await layGround(settings, line => view.say(line))
-  await using crew = await Crew.assemble(settings, ground)
+  await using stack = new AsyncDisposableStack()
+  const crew = stack.use(await Crew.gather(settings))
+  const ground = stack.use(await layGround(settings, line => view.say(line)))
+  // Once more, so that it is gone before the servers are.
+  stack.use(crew)
+  await crew.open(settings, ground)
   const outcome = await play(settings, crew, { view, signal })
   const result = { settings, outcome, wrong: scenario.judge(outcome, settings), servers: ground.versions }
   onResult(result)

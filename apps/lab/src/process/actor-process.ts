@@ -27,7 +27,7 @@ export class ActorProcess implements AsyncDisposable {
 
   /** Starts the process. `told` gets all that it tells, `lost` the reason if it ends before it is disposed of. */
   static async start(
-    { process, role }: Opening,
+    { process, role }: Pick<Opening, 'process' | 'role'>,
     on: { readonly told: (message: Told) => void; readonly lost: (error: LabError) => void },
   ): Promise<ActorProcess> {
     const actor = new ActorProcess(await spawnNode(actorFile, { ipc: true }), { process, role })

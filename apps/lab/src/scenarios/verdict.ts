@@ -2,7 +2,7 @@ import type { Outcome } from '../outcome.ts'
 import type { Settings } from '../settings.ts'
 
 /** A typed refusal has to come at once, not at the end of some wait. */
-export const refusalMsLimit = 100
+const refusalMsLimit = 100
 
 /** Every way in which not all roots completed. */
 export function allCompleted(outcome: Outcome, { roots }: Settings): readonly string[] {
