@@ -40,7 +40,7 @@ export async function openStage(opening: Opening, channel: StageChannel): Promis
     datasources: [datasource],
     levels: { max: settings.depth },
     isolation: settings.isolation,
-    ...(limits.lockWaitMs === undefined ? {} : { lockWaitMs: limits.lockWaitMs }),
+    lockWaitMs: limits.lockWaitMs,
   })
   const redis = { url: opening.redisUrl, prefix: run }
   const queues = createQueues({ db, redis })
