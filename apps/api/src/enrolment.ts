@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { StrataError } from '@strata/db-context'
-import { cancelEnrolment, chargeAccount, type EnrolmentInput, studentNotFound, transactionMs } from '@strata/school'
+import {
+  cancelEnrolment,
+  chargeAccount,
+  type EnrolmentInput,
+  schoolRefusals,
+  studentNotFound,
+  transactionMs,
+} from '@strata/school'
 import type { Services } from './services.ts'
 
 /** What is known of the charge, which is outside the transaction that awaits it. */
@@ -28,17 +34,39 @@ export async function enrol(services: Services, asked: Omit<EnrolmentInput, 'enr
   }
 }
 
-async function enrolAndCharge({ school, queues, callTimeoutMs }: Services, enrolment: EnrolmentInput, charge: Charge) {
+async function enrolAndCharge(services: Services, enrolment: EnrolmentInput, charge: Charge) {
+  const { school } = services
   const { enrolmentId, studentId, course, feeCents } = enrolment
   // Before anything is charged: the job that would find out runs deepest, and the sooner the cheaper.
   if (!(await school.students.findOne({ _id: studentId }, { projection: { _id: 1 } }))) throw studentNotFound(studentId)
   await school.enrolments.insertOne({ _id: enrolmentId, studentId, course, feeCents, state: 'enrolled' })
+  const charged = await awaitCharge(services, enrolment, charge)
+  return { id: enrolmentId, levels: [school.db.current.level, ...charged.levels] }
+}
+
+const nothingDone = new Set([
+  ...Object.keys(schoolRefusals),
+  ...['CALL_ABORTED', 'CALL_EXPIRED', 'CALL_TIMEOUT', 'LEVEL_LIMIT', 'LOCK_TIMEOUT', 'POOL_TIMEOUT', 'QUEUE_STOPPED'],
+])
+
+/**
+ * By its outcome an error speaks of the charge alone: a charge that was rolled back after its own call had added the
+ * course is "not applied" too. These codes come before that call, or from it.
+ */
+const isNothingDone = (error: unknown) =>
+  error instanceof Error &&
+  'outcome' in error &&
+  error.outcome === 'not-applied' &&
+  'code' in error &&
+  nothingDone.has(String(error.code))
+
+/** Only what the call itself says may count as "not charged": whatever fails after it fails after a charge. */
+async function awaitCharge({ queues, callTimeoutMs }: Services, enrolment: EnrolmentInput, charge: Charge) {
   charge.made = 'perhaps'
   try {
-    const charged = await queues.pushAsync(chargeAccount, enrolment, { deadlineMs: callTimeoutMs })
-    return { id: enrolmentId, levels: [school.db.current.level, ...charged.levels] }
+    return await queues.pushAsync(chargeAccount, enrolment, { deadlineMs: callTimeoutMs })
   } catch (error) {
-    if (error instanceof StrataError && error.outcome === 'not-applied') charge.made = 'no'
+    if (isNothingDone(error)) charge.made = 'no'
     throw error
   }
 }

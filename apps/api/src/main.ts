@@ -6,8 +6,8 @@ import { buildApp } from './app.ts'
 import { type Config, readConfig } from './config.ts'
 import { openServices, type Services } from './services.ts'
 
-/** For requests under way to end by themselves; what follows takes 3 s at most. */
-const requestsStopMs = 2000
+/** For requests under way to end by themselves; what follows takes 3.5 s at most, and far less while the servers answer. */
+const requestsStopMs = 1500
 /** For the last answers to leave. */
 const flushMs = 300
 
@@ -40,16 +40,19 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
   }
 }
 
-/** Takes no more connections and lets the requests under way end; those that do not in time are given up, and answered so. */
+/**
+ * Takes no more connections and lets the requests under way end; those that do not in time are given up, and answered so.
+ * Their senders are answered before their work has cleaned up after itself, so that is waited for too.
+ */
 async function closeServer(app: FastifyInstance, services: Services): Promise<void> {
   const closed = app.close()
-  const giveUp = async () => {
-    await services.giveUp()
-    setTimeout(() => app.server.closeAllConnections(), flushMs)
-  }
-  const timer = setTimeout(() => void giveUp(), requestsStopMs)
+  const timer = setTimeout(() => {
+    void services.giveUp()
+    setTimeout(() => app.server.closeAllConnections(), flushMs).unref()
+  }, requestsStopMs)
   await closed
   clearTimeout(timer)
+  await services.giveUp()
 }
 
 main().catch(error => {

@@ -16,14 +16,14 @@ export interface Services {
   readonly callTimeoutMs: number
   /** Runs the work of one request. @throws ADMISSION_FULL, ABORTED */
   work: Work['run']
-  /** Gives up the requests that are still under way. */
+  /** Gives up the requests that are still under way, and waits for what they have to undo. */
   giveUp(): Promise<void>
   /** @throws what the servers cannot be reached with, CONNECTION_BUDGET */
   start(): Promise<void>
   stop(): Promise<void>
 }
 
-const settleMs = 500
+const settleMs = 1500
 
 export function openServices(config: Config): Services {
   const log = createLog({ name: 'api', level: config.logLevel })
@@ -44,8 +44,8 @@ export function openServices(config: Config): Services {
     },
     stop: () =>
       stopInOrder([
-        { what: 'queues', limitMs: 1000, run: () => queues.stop({ deadlineMs: 500 }) },
-        { what: 'pools', limitMs: 1000, run: () => db.stop({ deadlineMs: 500 }) },
+        { what: 'queues', limitMs: 800, run: () => queues.stop({ deadlineMs: 500 }) },
+        { what: 'pools', limitMs: 800, run: () => db.stop({ deadlineMs: 500 }) },
         { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
       ]),
   }

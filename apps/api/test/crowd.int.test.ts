@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Answer, type RunningSchool, startSchool } from './running-school.ts'
+import { type Answer, type RunningSchool, showLogsOnFailure, startSchool } from './running-school.ts'
 
 const crowd = 200
 /** A crowd waits in turn for one connection and one slot: minutes of a test, seconds of a machine. */
@@ -21,7 +21,8 @@ async function balances(ids: readonly string[]): Promise<number> {
   return answers.reduce((sum, { body }) => sum + Number(body['balanceCents']), 0)
 }
 
-test('200 renames and 200 enrolments at once, with pools and lanes of one', { timeout: limitMs }, async () => {
+test('200 renames and 200 enrolments at once, with pools and lanes of one', { timeout: limitMs }, async context => {
+  showLogsOnFailure(context, school)
   const ids = await Promise.all(numbers.map(() => school.payer(1000)))
   const renames = ids.map((id, n) => school.request('PUT', `/students/${id}/name`, { name: `Renamed ${n}` }))
   const enrolments = ids.map((studentId, n) =>
@@ -40,7 +41,8 @@ test('200 renames and 200 enrolments at once, with pools and lanes of one', { ti
   expect(await balances(ids)).toBe(crowd * 1000 - fees)
 })
 
-test('200 enrolments of one student on one account', { timeout: limitMs }, async () => {
+test('200 enrolments of one student on one account', { timeout: limitMs }, async context => {
+  showLogsOnFailure(context, school)
   const id = await school.payer(crowd * 7 + 3)
   const answers = await Promise.all(
     numbers.map(n => school.request('POST', '/enrolments', { studentId: id, course: `Course ${n}`, feeCents: 7 })),
@@ -65,7 +67,8 @@ test('100 enrolments on one account that wait for it in more slots than it can s
   expect((await many.request('GET', `/accounts/${id}`)).body['balanceCents']).toBe(300)
 })
 
-test('an account that pays for 20 of 40 enrolments at once pays for 20', { timeout: limitMs }, async () => {
+test('an account that pays for 20 of 40 enrolments at once pays for 20', { timeout: limitMs }, async context => {
+  showLogsOnFailure(context, school)
   const id = await school.payer(20 * 7 + 6)
   const answers = await Promise.all(
     numbers

@@ -14,7 +14,7 @@ describe('without a worker', () => {
   })
 
   test('requests that wait for it count: one more than ADMISSION_MAX is refused, questions about state are not', async () => {
-    await using school = await startSchool({ workers: 0, env: { ADMISSION_MAX: '1', CALL_TIMEOUT_MS: '5000' } })
+    await using school = await startSchool({ workers: 0, env: { ADMISSION_MAX: '1', CALL_TIMEOUT_MS: '30000' } })
     const id = await school.student()
     const waiting = school.request('PUT', `/students/${id}/name`, { name: 'Grace' })
     await until(() => isBusy(school.url), { deadlineMs: 5000, message: 'the rename to be under way' })
@@ -32,7 +32,7 @@ describe('without a worker', () => {
   test('a connection that does not come free in time is 503, with the time to try again', async () => {
     await using school = await startSchool({
       workers: 0,
-      env: { POOL_MAX: '1', POOL_TIMEOUT_MS: '200', CALL_TIMEOUT_MS: '5000' },
+      env: { POOL_MAX: '1', POOL_TIMEOUT_MS: '200', CALL_TIMEOUT_MS: '30000' },
     })
     const id = await school.student()
     const waiting = school.request('PUT', `/students/${id}/name`, { name: 'Grace' })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { type NodeProcess, spawnNode } from '@strata/testkit'
 import { type Db, MongoClient } from 'mongodb'
-import { inject } from 'vitest'
+import { inject, type TestContext } from 'vitest'
 
 const source = (path: string) => fileURLToPath(new URL(`../../${path}/src/main.ts`, import.meta.url))
 const startMsMax = 30_000
@@ -68,6 +68,18 @@ export async function startSchool(options: { workers?: number; env?: NodeJS.Proc
       await client.close()
     },
   }
+}
+
+/** What clients are not told is in the logs: shows their ends when the test fails. */
+export function showLogsOnFailure({ onTestFailed }: TestContext, { api, workers }: RunningSchool): void {
+  const end = (text: string) => text.split('\n').slice(-40).join('\n')
+  onTestFailed(() => {
+    console.error(
+      ['API process:', end(api.stderr()), ...workers.map(({ stderr }, n) => `Worker ${n}:\n${end(stderr())}`)].join(
+        '\n',
+      ),
+    )
+  })
 }
 
 /** Sends a body as it is when it is text, else as JSON. */

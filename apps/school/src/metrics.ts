@@ -27,7 +27,8 @@ export function startMetrics(): Metrics {
   const reader = new PrometheusExporter({ preventServerStart: true })
   const provider = new MeterProvider({ readers: [reader], views: [durations] })
   metrics.setGlobalMeterProvider(provider)
-  const serializer = new PrometheusSerializer()
+  // Without `target_info`, which would tell the path of the program.
+  const serializer = new PrometheusSerializer('', false, undefined, true)
   return {
     meter: provider.getMeter('school'),
     text: async () => serializer.serialize((await reader.collect()).resourceMetrics),
