@@ -27,6 +27,7 @@ async function commit(transaction: Transaction): Promise<void> {
     await transaction.handle.commit()
     transaction.state = 'committed'
   } catch (error) {
+    transaction.failOnServer(error, { endsTransaction: true })
     transaction.state = hasCode(error, 'COMMIT_UNKNOWN') ? 'unknown' : 'rolled-back'
     throw error
   }

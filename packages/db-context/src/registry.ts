@@ -45,7 +45,7 @@ export const dbContextErrors = {
   STOPPED: { ...refused, when: 'The context is stopping or stopped and takes no more work' },
   TRANSACTION_ENDED: { ...refused, when: 'A statement came after its transaction had ended' },
   TRANSACTION_MISSING: { ...refused, when: 'A verb that needs an open transaction was used outside one' },
-  TRANSACTION_TIMEOUT: { ...refused, when: 'A transaction was not ready to commit within its `deadlineMs`' },
+  TRANSACTION_TIMEOUT: { ...later, when: 'A transaction was not ready to commit within its `deadlineMs`' },
 } as const satisfies Record<string, ErrorSpec>
 
 export type DbContextErrorCode = keyof typeof dbContextErrors

@@ -113,7 +113,7 @@ export class Statements {
         activity,
       })
     } catch (error) {
-      if (at.pool.adapter.classify(error).endsTransaction) transaction.fail(error)
+      transaction.failOnServer(error, at.pool.adapter.classify(error))
       throw error
     } finally {
       this.#options.ledger.end(activity)

@@ -36,6 +36,7 @@ export class Transaction {
   readonly #closers = new Set<() => Promise<void>>()
   #tail: Promise<unknown> = Promise.resolve()
   #failure: { readonly cause: unknown } | undefined
+  #serverFailure: { readonly cause: unknown } | undefined
 
   constructor(options: TransactionOptions) {
     this.id = options.id
@@ -65,6 +66,19 @@ export class Transaction {
 
   fail(cause: unknown): void {
     this.#failure ??= { cause }
+  }
+
+  /**
+   * The first error of a statement or the commit of this transaction. Only that may lead to another run of the body: an
+   * error of deeper work that the body passes on may look as transient, and is another transaction's.
+   */
+  get serverFailure(): { readonly cause: unknown } | undefined {
+    return this.#serverFailure
+  }
+
+  failOnServer(cause: unknown, { endsTransaction }: { endsTransaction: boolean }): void {
+    this.#serverFailure ??= { cause }
+    if (endsTransaction) this.fail(cause)
   }
 
   onEnd(close: () => Promise<void>): () => void {

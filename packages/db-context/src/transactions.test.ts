@@ -81,6 +81,24 @@ describe('a retried transaction', () => {
     await holder.free()
   })
 
+  it('is not run again for the transient error of deeper work, which comes out as it is', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    let bodies = 0
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        bodies += 1
+        db.propagator.call('student.update').sent()
+        await fake.add('y')
+        await db.switchDb(() => db.transaction.begin(() => fake.add('x')), { level: 2 })
+      }),
+    )
+    await expect(begun).rejects.toEqual(code('LOCK_TIMEOUT'))
+    expect(bodies).toBe(1)
+    await holder.free()
+  })
+
   it('is given up after lockWaitMs, and at once with retries 0', async () => {
     const made = make()
     const { db, fake } = made

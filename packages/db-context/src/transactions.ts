@@ -115,12 +115,13 @@ export class Transactions {
     run: { transaction: Transaction; error: unknown },
     at: { scope: Scope; pool: LevelPool; budget: RetryBudget },
   ): Promise<void> {
-    const { transaction } = run
-    const cause = transaction.failure?.cause ?? run.error
-    const kind = at.pool.adapter.classify(cause)
+    const { transaction, error } = run
     const { unit } = at.scope
-    const canRepeat = kind.transient && transaction.state === 'rolled-back' && !at.budget.isOff
-    if (!canRepeat || unit.signal.aborted || unit.ended) throw run.error
+    const own = transaction.serverFailure
+    if (!own || transaction.state !== 'rolled-back' || at.budget.isOff || unit.signal.aborted || unit.ended) throw error
+    const { cause } = own
+    const kind = at.pool.adapter.classify(cause)
+    if (!kind.transient) throw error
     if (transaction.effects.length > 0) throw retryUnsafe(transaction, cause)
     await at.budget.next(cause, kind, unit.signal)
   }
