@@ -23,7 +23,7 @@ export async function findOnPath(kind: ServerKind, env: NodeJS.ProcessEnv): Prom
 }
 
 /** The full path of a program on the PATH. */
-export async function lookUp(name: string, path: string): Promise<string | undefined> {
+async function lookUp(name: string, path: string): Promise<string | undefined> {
   for (const folder of path.split(delimiter)) {
     if (!isAbsolute(folder)) continue
     const file = join(folder, name)
