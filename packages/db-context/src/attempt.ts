@@ -1,5 +1,5 @@
 import { at } from './deadline.ts'
-import { hasCode } from './error.ts'
+import { hasCode, type Outcome } from './error.ts'
 import { dbContextError } from './registry.ts'
 import type { Transaction } from './transaction.ts'
 
@@ -55,18 +55,21 @@ async function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Pr
   }
 }
 
-function timedOut({ id, name, level }: Transaction) {
+/** A transaction that was rolled back is not applied; what its body has caused outside it may be. */
+const outcomeOf = (effects: readonly string[]): Outcome => (effects.length > 0 ? 'unknown' : 'not-applied')
+
+function timedOut({ id, name, level, effects }: Transaction) {
   return dbContextError(
     'TRANSACTION_TIMEOUT',
     `Transaction ${name ?? id} was not ready to commit within its deadlineMs: rolled back`,
-    { details: { transaction: id, level } },
+    { details: { transaction: id, level, effects }, outcome: outcomeOf(effects) },
   )
 }
 
-function rollbackOnly(transaction: Transaction) {
+function rollbackOnly({ id, name, failure, effects }: Transaction) {
   return dbContextError(
     'ROLLBACK_ONLY',
-    `Transaction ${transaction.name ?? transaction.id} cannot be committed: a part of it failed and the error was caught`,
-    { details: { transaction: transaction.id }, cause: transaction.failure?.cause },
+    `Transaction ${name ?? id} cannot be committed: a part of it failed and the error was caught`,
+    { details: { transaction: id, effects }, outcome: outcomeOf(effects), cause: failure?.cause },
   )
 }

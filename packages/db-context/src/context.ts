@@ -4,7 +4,7 @@ import type { Chain } from './chain.ts'
 import { type Deadline, deadlineIn } from './deadline.ts'
 import { Ledger } from './ledger.ts'
 import { checkDeeper, checkLevel } from './level.ts'
-import { type CheckedOptions, type ContextOptions, readOptions } from './options.ts'
+import { type CheckedOptions, type ContextOptions, checkMs, readOptions } from './options.ts'
 import { Pools } from './pool.ts'
 import {
   createPropagator,
@@ -74,6 +74,7 @@ export class Context {
   }
 
   runRoot<T>(body: () => Promise<T>, options: { name: string; deadlineMs?: number; signal?: AbortSignal }): Promise<T> {
+    checkMs('deadlineMs', options.deadlineMs)
     const chain: Chain = [{ kind: 'run', name: options.name, id: randomUUID(), level: 0 }]
     const deadline = deadlineIn(options.deadlineMs)
     return this.#enter(this.#unit({ chain, deadline, signal: options.signal, slot: undefined }), { level: 0, body })

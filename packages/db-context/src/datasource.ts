@@ -1,4 +1,5 @@
 import type { Deadline } from './deadline.ts'
+import type { PoolWait } from './wait.ts'
 
 /**
  * The port between levels and a database. An adapter opens the connections of one level and runs transactions on them;
@@ -19,7 +20,7 @@ export interface Datasource<
   /** Hands the datasource the context that it belongs to; called once, by `createDbContext`. */
   attach(scope: StatementScope<Pool, Tx>): void
   /**
-   * Checks, once all pools are ready, that the server can hold `connections` more of this process beside those of every
+   * Checks, before any pool is opened, that the server can hold `connections` more of this process beside those of every
    * other one, and keeps them registered until the returned function is called. Rejects with a typed error.
    */
   admit?(claim: { readonly connections: number; readonly service: Pool }): Promise<() => Promise<void>>
@@ -133,7 +134,9 @@ export interface StatementBinding<Pool, Tx> {
    *
    * @throws POOL_TIMEOUT, HOLD_AND_WAIT, LEVEL_ORDER, TRANSACTION_ENDED, CONTEXT_ENDED (outcome `not-applied`)
    */
-  statement<T>(what: string, run: (target: StatementTarget<Pool, Tx>) => Promise<T>): Promise<T>
+  statement<T>(what: string, run: (target: StatementTarget<Pool, Tx>) => Promise<T>, wait?: PoolWait): Promise<T>
+  /** One allowance of `pool.timeoutMs` for several statements of one operation. */
+  poolWait(): PoolWait
   /** Takes a permit and keeps it for the scope, as an open cursor does whose connection is pinned. */
   hold(what: string): Promise<StatementHold<Pool, Tx>>
   /** Calls `close` before the transaction, or else the unit of work, ends. Call the result to forget it. */

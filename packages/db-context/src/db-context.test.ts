@@ -10,6 +10,8 @@ function make(options: Partial<ContextOptions> = {}) {
   return { db, first, second }
 }
 
+type Db = ReturnType<typeof make>['db']
+
 const code = (code: string) => expect.objectContaining({ code })
 
 describe('levels', () => {
@@ -132,6 +134,17 @@ describe('order', () => {
     expect(await db.run(() => first.read('x'))).toBe(2)
   })
 
+  it('a cursor that was made in an inner scope counts in the scope that reads it', async () => {
+    const { db, first } = make()
+    await db.run(async () => {
+      const cursor = await db.switchDb(async () => first.cursor())
+      const open = await cursor.hold()
+      await expect(first.add('x')).rejects.toEqual(code('HOLD_AND_WAIT'))
+      open.release()
+      await first.add('x')
+    })
+  })
+
   it('background statements wait for nothing and are never behind a transaction', async () => {
     const { db, first } = make()
     expect(await db.run(() => db.transaction.begin(() => first.background(async () => 'done')))).toBe('done')
@@ -162,6 +175,14 @@ describe('a unit of work', () => {
     await expect(aborted).rejects.toEqual(code('ABORTED'))
   })
 
+  it('closes what a wait brought only after its end', async () => {
+    const { db, first } = make()
+    const closed = Promise.withResolvers<string>()
+    const cursor = await db.run(async () => first.cursor())
+    cursor.onEnd(async () => closed.resolve('closed'))
+    expect(await closed.promise).toBe('closed')
+  })
+
   it('waits no longer than the pool timeout', async () => {
     const { first } = make()
     Object.assign(first.pool, { timeoutMs: 10 })
@@ -187,6 +208,13 @@ describe('stop', () => {
     await make().db.stop()
   })
 
+  it('is final: nothing is opened after it', async () => {
+    const { db, first } = make()
+    await db.stop()
+    await expect(db.start()).rejects.toEqual(code('STOPPED'))
+    await expect(first.background(async () => 'ran')).rejects.toEqual(code('STOPPED'))
+  })
+
   it('aborts what is left at its deadline', async () => {
     const { db } = make()
     let signal: AbortSignal | undefined
@@ -198,6 +226,19 @@ describe('stop', () => {
     await db.stop({ deadlineMs: 5 })
     await ended
     expect(signal?.reason).toEqual(code('STOPPED'))
+  })
+})
+
+describe('bounds', () => {
+  it.each([
+    ['deadlineMs of run', (db: Db) => db.run(async () => 'ran', { deadlineMs: Number.POSITIVE_INFINITY })],
+    ['deadlineMs', (db: Db) => db.run(() => db.transaction.begin(async () => 'ran', { deadlineMs: Number.NaN }))],
+    [
+      'retries',
+      (db: Db) => db.run(() => db.transaction.begin(async () => 'ran', { retries: Number.POSITIVE_INFINITY })),
+    ],
+  ])('%s has a limit itself', async (_what, begin) => {
+    await expect(begin(make().db)).rejects.toEqual(code('CONFIG'))
   })
 })
 

@@ -114,7 +114,7 @@ export function createDbContext(options: ContextOptions): DbContext {
       return readCurrent(context)
     },
     start: () => context.startup.start(),
-    run: (fn, { name = 'run', ...rest } = {}) => context.runRoot(fn, { name, ...rest }),
+    run: async (fn, { name = 'run', ...rest } = {}) => await context.runRoot(fn, { name, ...rest }),
     switchDb: async (fn, to = {}) => await context.switch(fn, to),
     switchDbIsolate: async fn => await context.switch(fn, { level: context.require().level + 1 }),
     transaction: {

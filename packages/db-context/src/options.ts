@@ -36,12 +36,9 @@ export function readOptions(options: ContextOptions): CheckedOptions {
   const isolation = options.isolation ?? 'levels'
   const lockWaitMs = options.lockWaitMs ?? lockWaitMsDefault
   const [first, ...others] = options.datasources
-  expect('levels.max', levelsMax, {
-    ok: isWhole(levelsMax, 1, levelsMaxLimit),
-    to: `a whole number from 1 to ${levelsMaxLimit}`,
-  })
+  checkWhole('levels.max', levelsMax, { min: 1, max: levelsMaxLimit })
   expect('isolation', isolation, { ok: isolation === 'levels' || isolation === 'none', to: "'levels' or 'none'" })
-  expect('lockWaitMs', lockWaitMs, { ok: lockWaitMs > 0, to: 'a positive number of milliseconds' })
+  checkMs('lockWaitMs', lockWaitMs)
   if (!first) throw config('datasources', 'empty', 'at least one datasource')
   const names = options.datasources.map(({ name }) => name)
   expect('datasources', names.join(', '), { ok: new Set(names).size === names.length, to: 'different names' })
@@ -54,8 +51,23 @@ export function readOptions(options: ContextOptions): CheckedOptions {
   }
 }
 
-function isWhole(value: number, min: number, max: number): boolean {
-  return Number.isInteger(value) && value >= min && value <= max
+/** setTimeout fires at once above this. */
+const msLimit = 2 ** 31 - 1
+
+/** Checks a bound in milliseconds; undefined is the default's affair. @throws CONFIG */
+export function checkMs(option: string, value: number | undefined): void {
+  const ok = value === undefined || (Number.isFinite(value) && value > 0 && value <= msLimit)
+  expect(option, value, { ok, to: `milliseconds above 0, at most ${msLimit}` })
+}
+
+/** @throws CONFIG */
+export function checkWhole(
+  option: string,
+  value: number | undefined,
+  { min, max }: { min: number; max: number },
+): void {
+  const ok = value === undefined || (Number.isInteger(value) && value >= min && value <= max)
+  expect(option, value, { ok, to: `a whole number from ${min} to ${max}` })
 }
 
 function expect(option: string, got: unknown, { ok, to }: { ok: boolean; to: string }): void {

@@ -35,7 +35,7 @@ export const dbContextErrors = {
   PROPAGATION_UNSUPPORTED: { ...refused, when: 'A transaction was asked for with a propagation that is not built yet' },
   RETRIES_EXHAUSTED: { ...later, when: 'A transaction failed with a transient error more often than `retries` allows' },
   RETRY_UNSAFE: {
-    ...later,
+    ...unknown,
     when: 'A transaction failed with a transient error after its body had awaited a call, so it was not run again',
   },
   ROLLBACK_ONLY: {

@@ -1,4 +1,5 @@
 import type { Pools } from './pool.ts'
+import { dbContextError } from './registry.ts'
 
 /**
  * Opens every pool once and registers what this process may use of each server. All levels open at the start, with one
@@ -7,14 +8,16 @@ import type { Pools } from './pool.ts'
 export class Startup {
   readonly #pools: Pools
   #starting: Promise<void> | undefined
+  #stopped = false
   readonly #leave: (() => Promise<void>)[] = []
 
   constructor(pools: Pools) {
     this.#pools = pools
   }
 
-  /** Resolves when every pool is usable. A failed start is tried anew by the next call. */
+  /** Resolves when every pool is usable. A failed start is tried anew by the next call. @throws STOPPED */
   start(): Promise<void> {
+    if (this.#stopped) return Promise.reject(dbContextError('STOPPED', 'Context is stopped: make a new one'))
     this.#starting ??= this.#open().catch(error => {
       this.#starting = undefined
       throw error
@@ -23,6 +26,7 @@ export class Startup {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     await this.#starting?.catch(() => {})
     await this.#leaveAll()
     await this.#pools.close()

@@ -16,7 +16,7 @@ import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import { findTransaction, holds, innermostTransaction, type Scope } from './scope.ts'
 import type { Transaction } from './transaction.ts'
-import { poolTimeout, refuseHeld } from './wait.ts'
+import { PoolWait, poolTimeout, refuseHeld } from './wait.ts'
 
 type Target = StatementTarget<DatasourcePool, DatasourceTransaction>
 type Run<T> = (target: Target) => Promise<T>
@@ -51,18 +51,19 @@ export class Statements {
   }
 
   /** Waits for a permit of `pool`, unless something the scope holds forbids it. */
-  async permit(pool: LevelPool, scope: Scope, activity: Activity): Promise<Permit> {
+  async permit({ pool, scope }: At, activity: Activity, wait: PoolWait): Promise<Permit> {
     if (!this.#options.pools.isolated) return unpermitted
     const { id: unit, chain } = scope.unit
     refuseHeld(holds(scope), { rank: pool.rank, what: `a connection of ${describePool(pool)}`, unit, chain })
     const free = pool.permits.tryAcquire()
     if (free) return free
-    const byPool = deadlineIn(pool.timeoutMs)
-    return await pool.permits.acquire({
-      deadline: Math.min(byPool, scope.unit.deadline),
-      signal: scope.unit.signal,
-      refuse: why => poolTimeout(pool, { why, activity, reason: scope.unit.signal.reason }),
-    })
+    return await wait.within(deadline =>
+      pool.permits.acquire({
+        deadline: Math.min(deadline, scope.unit.deadline),
+        signal: scope.unit.signal,
+        refuse: why => poolTimeout(pool, { why, activity, reason: scope.unit.signal.reason }),
+      }),
+    )
   }
 
   #bind(datasource: string): StatementBinding<DatasourcePool, DatasourceTransaction> {
@@ -75,22 +76,23 @@ export class Statements {
       pool: pool.adapter,
       level: scope.level,
       transaction: transaction?.handle,
-      statement: (what, run) => this.#statement(at, what, run),
+      statement: (what, run, wait) => this.#statement(at, { what, run, wait: wait ?? new PoolWait(pool.timeoutMs) }),
+      poolWait: () => new PoolWait(pool.timeoutMs),
       hold: what => this.#hold(at, what),
       onEnd: close => (transaction ?? scope.unit).onEnd(close),
     }
   }
 
-  async #statement<T>(at: Bound, what: string, run: Run<T>): Promise<T> {
+  async #statement<T>(at: Bound, work: { what: string; run: Run<T>; wait: PoolWait }): Promise<T> {
     const { transaction, pool } = at
     const scope = this.#options.require()
-    if (transaction) return await transaction.statement(() => this.#inside(at, transaction, { what, run }))
-    const activity = this.#begin(at, what)
+    if (transaction) return await transaction.statement(() => this.#inside(at, transaction, work))
+    const activity = this.#begin(at, work.what)
     try {
-      const permit = await this.permit(pool, scope, activity)
+      const permit = await this.permit({ pool, scope }, activity, work.wait)
       try {
         activity.phase = 'running'
-        return await run(target(pool, scope, activity))
+        return await work.run(target(pool, scope, activity))
       } finally {
         permit.release()
       }
@@ -123,15 +125,17 @@ export class Statements {
   async #hold(at: Bound, what: string): Promise<StatementHold<DatasourcePool, DatasourceTransaction>> {
     const activity = this.#begin(at, what)
     try {
-      await this.#options.start()
-      const permit = await this.permit(at.pool, this.#options.require(), activity)
+      const scope = this.#options.require()
+      const permit = await this.permit({ pool: at.pool, scope }, activity, new PoolWait(at.pool.timeoutMs))
       const unit = at.scope.unit.id
       const hold: Hold = { rank: at.pool.rank, unit, what: `an open cursor (${what}) that keeps its connection` }
-      at.scope.cursors.add(hold)
+      // Where it is read counts, and where it was made: a loop may be outside the scope that it got its cursor from.
+      const scopes = new Set([at.scope, scope])
+      for (const each of scopes) each.cursors.add(hold)
       return {
         statement: (inner, run) => this.#held(at, inner, run),
         release: () => {
-          at.scope.cursors.delete(hold)
+          for (const each of scopes) each.cursors.delete(hold)
           permit.release()
         },
       }
@@ -152,7 +156,6 @@ export class Statements {
   }
 
   async #service<T>(datasource: string, work: { what: string; run: Run<T> }): Promise<T> {
-    await this.#options.start()
     const pool = this.#options.pools.service(datasource)
     const activity: Activity = { ...idle, phase: 'queued', datasource, what: work.what, since: performance.now() }
     this.#options.ledger.begin(activity)
@@ -197,10 +200,14 @@ export class Statements {
   }
 }
 
-interface Bound {
-  readonly datasource: string
+/** A pool, and the scope that is to use it. */
+interface At {
   readonly scope: Scope
   readonly pool: LevelPool
+}
+
+interface Bound extends At {
+  readonly datasource: string
   readonly transaction: Transaction | undefined
 }
 

@@ -35,6 +35,7 @@ export class Transaction {
   readonly #abort = new AbortController()
   readonly #closers = new Set<() => Promise<void>>()
   #tail: Promise<unknown> = Promise.resolve()
+  #closed = false
   #failure: { readonly cause: unknown } | undefined
   #serverFailure: { readonly cause: unknown } | undefined
 
@@ -81,9 +82,16 @@ export class Transaction {
     if (endsTransaction) this.fail(cause)
   }
 
+  /** Calls `close` before the transaction ends, or now if it has. */
   onEnd(close: () => Promise<void>): () => void {
-    this.#closers.add(close)
+    if (this.#closed) close().catch(() => {})
+    else this.#closers.add(close)
     return () => this.#closers.delete(close)
+  }
+
+  /** @throws TRANSACTION_ENDED */
+  check(): void {
+    if (this.state !== 'open') throw this.#ended()
   }
 
   /**
@@ -111,6 +119,7 @@ export class Transaction {
       this.#abort.abort(failure.cause)
     }
     await this.#tail
+    this.#closed = true
     const closers = [...this.#closers]
     this.#closers.clear()
     await Promise.allSettled(closers.map(close => close()))

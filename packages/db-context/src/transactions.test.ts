@@ -62,7 +62,7 @@ describe('a retried transaction', () => {
         await fake.add('x')
       }),
     )
-    await expect(begun).rejects.toEqual(code('RETRY_UNSAFE'))
+    await expect(begun).rejects.toEqual(expect.objectContaining({ code: 'RETRY_UNSAFE', outcome: 'unknown' }))
     await expect(begun).rejects.toThrow('call of student.update')
     await holder.free()
   })
@@ -150,6 +150,27 @@ describe('hooks', () => {
     expect(seen).toEqual(['rollback'])
   })
 
+  it('for a rollback run once, after the last attempt', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    let bodies = 0
+    let hooks = 0
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        bodies += 1
+        db.transaction.afterRollback(() => {
+          hooks += 1
+        })
+        await fake.add('x')
+      }),
+    )
+    await expect(begun).rejects.toEqual(code('LOCK_TIMEOUT'))
+    expect(bodies).toBeGreaterThan(1)
+    expect(hooks).toBe(1)
+    await holder.free()
+  })
+
   it('a push inside a transaction is deferred to its commit', async () => {
     const { db } = make()
     const seen: string[] = []
@@ -174,6 +195,20 @@ describe('propagation', () => {
     const { db } = make()
     const begun = db.run(() => db.transaction.begin(async () => 'ran', { propagation: 'requires-new' }))
     await expect(begun).rejects.toEqual(code('PROPAGATION_UNSUPPORTED'))
+  })
+
+  it('joining a transaction whose body has settled is refused', async () => {
+    const { db, fake } = make()
+    const later = Promise.withResolvers<void>()
+    let late: Promise<unknown> | undefined
+    await db.run(async () => {
+      await db.transaction.begin(async () => {
+        late = later.promise.then(() => db.transaction.begin(async () => 'ran'))
+        await fake.add('x')
+      })
+      later.resolve()
+      await expect(late).rejects.toEqual(code('TRANSACTION_ENDED'))
+    })
   })
 
   it('required joins the open transaction', async () => {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { attempt } from './attempt.ts'
 import type { Activity } from './datasource.ts'
-import { deadlineIn } from './deadline.ts'
+import { at, deadlineIn } from './deadline.ts'
 import type { Ledger } from './ledger.ts'
+import { checkMs, checkWhole } from './options.ts'
 import type { LevelPool, Pools } from './pool.ts'
 import { describePool } from './pool.ts'
 import { dbContextError } from './registry.ts'
@@ -10,6 +11,7 @@ import { RetryBudget, retriesDefault } from './retry.ts'
 import { findTransaction, innerScope, openTransactions, type Scope } from './scope.ts'
 import type { Statements } from './statement.ts'
 import { Transaction } from './transaction.ts'
+import { PoolWait } from './wait.ts'
 
 /** What a transaction does about one that is already open. */
 export type Propagation = 'required' | 'requires-new' | 'not-supported' | 'supports' | 'mandatory' | 'never' | 'nested'
@@ -52,78 +54,80 @@ export class Transactions {
     datasource: string,
     work: { body: () => Promise<T> } & BeginTransactionOptions,
   ): Promise<T> {
-    checkPropagation(work.propagation)
+    checkWork(work)
     const joined = findTransaction(scope, datasource)
     if (joined) return await join(joined, work.body)
     const pool = this.#options.pools.at(datasource, scope.level)
+    const at = { scope, datasource, pool, wait: new PoolWait(pool.timeoutMs) }
     const budget = new RetryBudget({
       retriesMax: work.retries ?? retriesDefault,
       lockWaitMs: this.#options.lockWaitMs,
     })
     for (;;) {
-      const run = await this.#once({ scope, datasource, pool }, work)
-      if ('value' in run) return run.value
-      await this.#prepareRetry(run, { scope, pool, budget })
+      const run = await this.#once(at, work)
+      if ('value' in run) {
+        await this.#runHooks(scope, run.transaction.afterCommit, 'afterCommit')
+        return run.value
+      }
+      await this.#prepareRetry(run, at, budget)
     }
   }
 
-  /** One attempt from permit to permit; its hooks run when the permit is back. */
+  /** One attempt from permit to permit. */
   async #once<T>(at: Place, work: { body: () => Promise<T> } & BeginTransactionOptions): Promise<Run<T>> {
     const activity = this.#activity(at, work.name)
     try {
-      const permit = await this.#options.statements.permit(at.pool, at.scope, activity)
-      activity.phase = 'holding'
-      const transaction = open(at, work, activity)
-      const inner = innerScope(at.scope, { transaction, datasource: at.datasource })
-      let run: Run<T>
+      const permit = await this.#options.statements.permit(at, activity, at.wait)
       try {
-        run = { transaction, value: await attempt(transaction, () => this.#options.enter(inner, work.body)) }
-      } catch (error) {
-        run = { transaction, error }
+        activity.phase = 'holding'
+        return await this.#run(at, work, open(at, work, activity))
       } finally {
         permit.release()
       }
-      await this.#settle(at.scope, run)
-      return run
     } finally {
       this.#options.ledger.end(activity)
     }
   }
 
-  async #settle(scope: Scope, run: Run<unknown>): Promise<void> {
-    const { transaction } = run
-    if (transaction.state === 'committed') {
-      for (const outer of openTransactions(scope))
-        outer.effects.push(`transaction ${transaction.name ?? transaction.id}`)
-      await this.#runHooks(scope, transaction.afterCommit, 'afterCommit')
-    }
-    if (transaction.state === 'rolled-back') await this.#runHooks(scope, transaction.afterRollback, 'afterRollback')
-  }
-
-  async #runHooks(scope: Scope, hooks: readonly (() => unknown)[], what: string): Promise<void> {
-    for (const hook of hooks) {
-      try {
-        await this.#options.enter(innerScope(scope, {}), async () => hook())
-      } catch (error) {
-        this.#options.report(error, what)
+  async #run<T>(at: Place, work: { body: () => Promise<T> }, transaction: Transaction): Promise<Run<T>> {
+    const inner = innerScope(at.scope, { transaction, datasource: at.datasource })
+    try {
+      return { transaction, value: await attempt(transaction, () => this.#options.enter(inner, work.body)) }
+    } catch (error) {
+      return { transaction, error }
+    } finally {
+      // A commit in doubt may have been applied: to the transactions around it, it is an effect as well.
+      if (transaction.state !== 'rolled-back') {
+        const what = `transaction ${transaction.name ?? transaction.id}`
+        for (const outer of openTransactions(at.scope)) outer.effects.push(what)
       }
     }
   }
 
-  /** Rethrows what must not be repeated; else waits, with the permit and the session given back, for the next attempt. */
-  async #prepareRetry(
-    run: { transaction: Transaction; error: unknown },
-    at: { scope: Scope; pool: LevelPool; budget: RetryBudget },
-  ): Promise<void> {
-    const { transaction, error } = run
-    const { unit } = at.scope
-    const own = transaction.serverFailure
-    if (!own || transaction.state !== 'rolled-back' || at.budget.isOff || unit.signal.aborted || unit.ended) throw error
-    const { cause } = own
-    const kind = at.pool.adapter.classify(cause)
-    if (!kind.transient) throw error
-    if (transaction.effects.length > 0) throw retryUnsafe(transaction, cause)
-    await at.budget.next(cause, kind, unit.signal)
+  /** In order, outside the ended transaction, each for a bounded time; what goes wrong is reported and changes nothing. */
+  async #runHooks(scope: Scope, hooks: readonly (() => unknown)[], what: string): Promise<void> {
+    for (const hook of hooks) {
+      const late = Promise.withResolvers<never>()
+      const disarm = at(deadlineIn(hookMsMax), () => late.reject(hookTimeout(what)))
+      try {
+        await Promise.race([this.#options.enter(innerScope(scope, {}), async () => hook()), late.promise])
+      } catch (error) {
+        this.#options.report(error, what)
+      } finally {
+        disarm()
+      }
+    }
+  }
+
+  /** Waits, with the permit and the session given back, for the next attempt; else it is over, and the error comes out. */
+  async #prepareRetry(run: Failed, { scope, pool }: Place, budget: RetryBudget): Promise<void> {
+    const { transaction } = run
+    try {
+      await repeat(run, { scope, pool, budget })
+    } catch (error) {
+      if (transaction.state === 'rolled-back') await this.#runHooks(scope, transaction.afterRollback, 'afterRollback')
+      throw error
+    }
   }
 
   #activity(at: Place, name: string | undefined): Activity {
@@ -144,9 +148,37 @@ interface Place {
   readonly scope: Scope
   readonly datasource: string
   readonly pool: LevelPool
+  /** Shared by all attempts. */
+  readonly wait: PoolWait
 }
 
-type Run<T> = { transaction: Transaction; value: T } | { transaction: Transaction; error: unknown }
+interface Failed {
+  readonly transaction: Transaction
+  readonly error: unknown
+}
+
+type Run<T> = { readonly transaction: Transaction; readonly value: T } | Failed
+
+/** The longest that one hook is waited for: whoever began the transaction waits for its hooks. */
+const hookMsMax = 30_000
+
+const hookTimeout = (what: string) =>
+  dbContextError('DEADLINE_EXCEEDED', `Hook ${what} did not end within ${hookMsMax} ms and is no longer waited for`)
+
+/** Waits before another attempt. @throws the error of the last one, or why there is no other */
+async function repeat(
+  { transaction, error }: Failed,
+  { scope, pool, budget }: { scope: Scope; pool: LevelPool; budget: RetryBudget },
+): Promise<void> {
+  const { unit } = scope
+  const own = transaction.serverFailure
+  if (!own || transaction.state !== 'rolled-back' || budget.isOff || unit.signal.aborted || unit.ended) throw error
+  const { cause } = own
+  const kind = pool.adapter.classify(cause)
+  if (!kind.transient) throw error
+  if (transaction.effects.length > 0) throw retryUnsafe(transaction, cause)
+  await budget.next(cause, kind, unit.signal)
+}
 
 function open(at: Place, work: BeginTransactionOptions, activity: Activity): Transaction {
   const id = randomUUID()
@@ -167,7 +199,9 @@ function open(at: Place, work: BeginTransactionOptions, activity: Activity): Tra
   })
 }
 
+/** @throws TRANSACTION_ENDED */
 async function join<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+  transaction.check()
   try {
     return await body()
   } catch (error) {
@@ -176,7 +210,12 @@ async function join<T>(transaction: Transaction, body: () => Promise<T>): Promis
   }
 }
 
-function checkPropagation(propagation: Propagation = 'required'): void {
+const retriesLimit = 1000
+
+/** @throws CONFIG, PROPAGATION_UNSUPPORTED */
+function checkWork({ propagation = 'required', deadlineMs, retries }: BeginTransactionOptions): void {
+  checkMs('deadlineMs', deadlineMs)
+  checkWhole('retries', retries, { min: 0, max: retriesLimit })
   if (propagation === 'required') return
   throw dbContextError(
     'PROPAGATION_UNSUPPORTED',

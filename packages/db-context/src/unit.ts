@@ -57,8 +57,10 @@ export class Unit {
     this.#cut.reject(reason)
   }
 
+  /** Calls `close` when the unit ends, or now if it has: what a wait brought too late must not stay open. */
   onEnd(close: () => Promise<void>): () => void {
-    this.#closers.add(close)
+    if (this.#ended) close().catch(() => {})
+    else this.#closers.add(close)
     return () => this.#closers.delete(close)
   }
 

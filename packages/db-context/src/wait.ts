@@ -1,5 +1,6 @@
 import type { Chain } from './chain.ts'
 import type { Activity } from './datasource.ts'
+import { type Deadline, deadlineIn } from './deadline.ts'
 import type { LevelPool } from './pool.ts'
 import { type Hold, levelOf, type Rank } from './rank.ts'
 import { dbContextError } from './registry.ts'
@@ -10,6 +11,27 @@ export interface Wanted {
   /** The unit of work that would wait. */
   readonly unit: string
   readonly chain: Chain
+}
+
+/**
+ * How long one piece of work may still wait for connections of its pool, in milliseconds: a write that lets go of its
+ * connection and queues again, or a transaction that is run again, does not start its time anew.
+ */
+export class PoolWait {
+  #leftMs: number
+
+  constructor(timeoutMs: number) {
+    this.#leftMs = timeoutMs
+  }
+
+  async within<T>(wait: (deadline: Deadline) => Promise<T>): Promise<T> {
+    const since = performance.now()
+    try {
+      return await wait(deadlineIn(this.#leftMs))
+    } finally {
+      this.#leftMs = Math.max(0, this.#leftMs - (performance.now() - since))
+    }
+  }
 }
 
 /**

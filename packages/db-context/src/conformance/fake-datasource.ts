@@ -75,8 +75,14 @@ export class FakeDatasource implements Datasource<FakePool, FakeTransaction> {
     return await this.#bind().hold('fake cursor')
   }
 
-  background<T>(body: () => Promise<T>): Promise<T> {
-    return this.#attached().service('background', target => target.pool.use(target, body))
+  /** What a cursor keeps of the scope that it is made in. */
+  cursor() {
+    const binding = this.#bind()
+    return { hold: () => binding.hold('fake cursor'), onEnd: binding.onEnd }
+  }
+
+  async background<T>(body: () => Promise<T>): Promise<T> {
+    return await this.#attached().service('background', target => target.pool.use(target, body))
   }
 
   #bind() {
