@@ -1,5 +1,6 @@
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { createClientErrors } from './client-errors.ts'
 import { apiError } from './errors.ts'
 import { describeRoutes } from './open-api.ts'
 import { sendProblem } from './problems.ts'
@@ -22,6 +23,7 @@ const requestMsMax = 30_000
 export async function buildApp(services: Services): Promise<FastifyInstance> {
   // Pino's own type would spread into the type of every route.
   const loggerInstance: FastifyBaseLogger = services.log
+  const clientErrors = createClientErrors()
   const app = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
@@ -29,12 +31,18 @@ export async function buildApp(services: Services): Promise<FastifyInstance> {
     requestTimeout: requestMsMax,
     routerOptions: { maxParamLength: paramCharactersMax },
     frameworkErrors: sendProblem,
+    clientErrorHandler: clientErrors.answer,
+    // Node's own refusal would be one without a body: `clientErrors` refuses it instead.
+    http: { requireHostHeader: false },
     // What is on its way when the server closes is still answered properly, and its connection closed with it.
     return503OnClosing: false,
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.setErrorHandler(sendProblem)
+  // Fastify reads text by default, and no route takes it: what is not JSON is 415.
+  app.removeContentTypeParser('text/plain')
+  clientErrors.watch(app)
   app.setNotFoundHandler(request => {
     throw apiError('ROUTE_NOT_FOUND', `No route for ${request.method} ${request.url}: GET /openapi.json lists them`)
   })

@@ -17,6 +17,7 @@ export const usualProblems = [
   'REQUEST_INVALID',
   'BODY_INVALID',
   'BODY_TOO_LARGE',
+  'MEDIA_TYPE_UNSUPPORTED',
   'ADMISSION_FULL',
   'POOL_TIMEOUT',
   'INTERNAL',
