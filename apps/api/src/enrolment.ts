@@ -18,7 +18,7 @@ interface Charge {
  * Enrols a student: the enrolment in a transaction here, the charge and the course in jobs that it awaits. When it fails
  * and the charge may have been made, an {@link cancelEnrolment} is on its way by the time this rejects.
  *
- * @throws STUDENT_NOT_FOUND, ACCOUNT_NOT_FOUND, INSUFFICIENT_FUNDS (nothing written), and what transactions and calls throw
+ * @throws STUDENT_NOT_FOUND, ACCOUNT_NOT_FOUND, INSUFFICIENT_FUNDS (nothing written where not applied), and what transactions and calls throw
  */
 export async function enrol(services: Services, asked: Omit<EnrolmentInput, 'enrolmentId'>) {
   const enrolment = { ...asked, enrolmentId: randomUUID() }
@@ -44,21 +44,17 @@ async function enrolAndCharge(services: Services, enrolment: EnrolmentInput, cha
   return { id: enrolmentId, levels: [school.db.current.level, ...charged.levels] }
 }
 
-const nothingDone = new Set([
-  ...Object.keys(schoolRefusals),
-  ...['CALL_ABORTED', 'CALL_EXPIRED', 'CALL_TIMEOUT', 'LEVEL_LIMIT', 'LOCK_TIMEOUT', 'POOL_TIMEOUT', 'QUEUE_STOPPED'],
-])
-
 /**
- * By its outcome an error speaks of the charge alone: a charge that was rolled back after its own call had added the
- * course is "not applied" too. These codes come before that call, or from it.
+ * What the job fails with speaks of its last run alone, and an earlier one may have added the course before it failed.
+ * So it counts only as a refusal, of which the worker says "not applied" in the first run only. An error of this process
+ * counts as it is: the job never started.
  */
 const isNothingDone = (error: unknown) =>
   error instanceof Error &&
   'outcome' in error &&
   error.outcome === 'not-applied' &&
   'code' in error &&
-  nothingDone.has(String(error.code))
+  (!('remoteStack' in error) || Object.hasOwn(schoolRefusals, String(error.code)))
 
 /** Only what the call itself says may count as "not charged": whatever fails after it fails after a charge. */
 async function awaitCharge({ queues, callTimeoutMs }: Services, enrolment: EnrolmentInput, charge: Charge) {

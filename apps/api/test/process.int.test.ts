@@ -153,23 +153,35 @@ describe('isolation none', () => {
   })
 })
 
+const jobLines = ({ workers }: RunningSchool) =>
+  (workers[0]?.stderr() ?? '')
+    .split('\n')
+    .filter(line => line.includes('"msg":"job"'))
+    .map(line => JSON.parse(line) as Record<string, unknown>)
+
 describe('a worker', () => {
   test('leaves one line a job, with level, chain and duration', async () => {
     await using school = await startSchool()
     const id = await school.payer(100)
     await school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 1 })
-    const [worker] = school.workers
-    const lines = () =>
-      (worker?.stderr() ?? '')
-        .split('\n')
-        .filter(line => line.includes('"msg":"job"'))
-        .map(line => JSON.parse(line) as Record<string, unknown>)
+    const lines = () => jobLines(school)
     await until(() => lines().length === 2, { deadlineMs: 5000, message: 'two lines' })
     expect(lines()).toMatchObject([
       { job: 'course.add', level: 2, chain: ['POST /enrolments@0', 'account.charge@1', 'course.add@2'] },
       { job: 'account.charge', level: 1, chain: ['POST /enrolments@0', 'account.charge@1'], result: 'completed' },
     ])
     for (const { ms } of lines()) expect(ms).toBeTypeOf('number')
+  })
+
+  test('does not try again what is refused, however many attempts the job has', async () => {
+    await using school = await startSchool()
+    const id = await school.payer(100)
+    const refused = await school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 101 })
+    expect(refused.body['code']).toBe('INSUFFICIENT_FUNDS')
+    // After the refusal in the one log, so that a run before it would be there.
+    await school.request('PUT', `/students/${id}/name`, { name: 'Grace' })
+    await until(() => jobLines(school).some(({ job }) => job === 'student.rename'), { deadlineMs: 5000 })
+    expect(jobLines(school).map(({ job }) => job)).toEqual(['account.charge', 'student.rename'])
   })
 
   test('serves its measurements where it is given a port', async () => {

@@ -25,7 +25,8 @@ Three levels, each in a process and on connections of its own:
 this route does, by a job that cancels the enrolment, also when it does not know whether the charge was made. Until that job
 has run the fee is missing from the balance; should this process die between the charge and its own commit, nobody sends it.
 
-Refused with nothing written: an unknown student or account (404), too small a balance (409).
+Refused with nothing written: an unknown student or account (404), too small a balance (409). With the outcome
+\`unknown\` an earlier run of the charge may have put the course on the list before it failed: it is cancelled too.
 `.trim()
 
 export const enrolmentRoutes: FastifyPluginAsyncZod<Services> = async (app, services) => {
