@@ -4,7 +4,10 @@ import type { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
 
 export type MongoScope = StatementScope<MongoPool, MongoTransaction>
-export type MongoBinding = StatementBinding<MongoPool, MongoTransaction>
+type LevelBinding = StatementBinding<MongoPool, MongoTransaction>
+
+/** Work on the service pool keeps no connection between two statements, and waits for each by itself. */
+export type MongoBinding = Omit<LevelBinding, 'hold' | 'poolWait'> & Partial<Pick<LevelBinding, 'hold' | 'poolWait'>>
 export type MongoHold = StatementHold<MongoPool, MongoTransaction>
 
 /** Where the operations of a collection are taken: to the level they are called at, or to the service pool. */

@@ -25,8 +25,9 @@ export function isSliceable({ pool, transaction }: MongoBinding, { door, options
  */
 export async function runSliced(binding: MongoBinding, call: Call): Promise<unknown> {
   let progress = notBegun
+  const wait = binding.poolWait?.()
   for (;;) {
-    const run = await binding.statement(whatOf(call), target => sendSlice(call, target, progress))
+    const run = await binding.statement(whatOf(call), target => sendSlice(call, target, progress), wait)
     if ('value' in run) return run.value
     progress = run.progress
   }
