@@ -1,4 +1,5 @@
 import { hasCode } from '@strata/db-context'
+import { gate, until } from '@strata/testkit'
 import type { Document } from 'mongodb'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type Harness, startHarness } from './harness.ts'
@@ -176,6 +177,74 @@ describe('a cursor with more batches', () => {
     // All of it in the first batch: nothing is held when the loop's body runs.
     await inLoop(() => items.findOne(), 100)
     expect(db.pools().map(({ inUse }) => inUse)).toEqual(db.pools().map(() => 0))
+  })
+})
+
+describe.each(['mongoUrl', 'mongoLbUrl'] as const)('fetches of one cursor on %s', key => {
+  let harness: Harness
+  beforeAll(async () => {
+    harness = await startHarness({ url: inject(key), pool: { max: 2, timeoutMs: 2000 } })
+    await harness.plain.db(harness.database).collection<Item>('items').insertMany(ids(6))
+  })
+  afterAll(() => harness[Symbol.asyncDispose]())
+
+  const items = () => harness.store.collection<Item>('items')
+  const inUse = () => harness.db.pools().reduce((sum, pool) => sum + pool.inUse, 0)
+
+  it('asked for at once come in a row, with one connection', async () => {
+    await harness.db.run(async () => {
+      const cursor = items().find({}, { batchSize: 2 }).sort({ _id: 1 })
+      const docs = await Promise.all([cursor.next(), cursor.next(), cursor.next(), cursor.hasNext(), cursor.next()])
+      expect(docs).toEqual([{ _id: 0 }, { _id: 1 }, { _id: 2 }, true, { _id: 3 }])
+      expect(inUse()).toBe(key === 'mongoLbUrl' ? 1 : 0)
+      const [rest] = await Promise.all([cursor.toArray(), cursor.close()])
+      expect(rest).toEqual([{ _id: 4 }, { _id: 5 }])
+      expect(inUse()).toBe(0)
+    })
+  })
+
+  it.each([0, 2])('give everything back when their unit is given up after %i documents', async read => {
+    const { db } = harness
+    const filter = {
+      $expr: {
+        $function: { body: 'function(id) { sleep(id < 2 ? 0 : 100); return true }', args: ['$_id'], lang: 'js' },
+      },
+    }
+    const giveUp = new AbortController()
+    const closed = gate()
+    let late: Promise<unknown> | undefined
+    const unit = db
+      .run(
+        async () => {
+          const cursor = items()
+            .find(read === 0 ? { _id: { $gte: 2 }, ...filter } : filter, { batchSize: 2 })
+            .sort({ $natural: 1 })
+          cursor.once('close', closed.open)
+          for (let i = 0; i < read; i += 1) await cursor.next()
+          late = cursor
+            .next()
+            .then(() => cursor.next())
+            .catch(error => error)
+          await new Promise(() => {})
+        },
+        { signal: giveUp.signal },
+      )
+      .catch(error => error)
+    await until(() => late !== undefined && db.activities().some(({ phase }) => phase === 'running'), {
+      deadlineMs: 2000,
+      message: 'a fetch to be under way',
+    })
+    giveUp.abort()
+    expect(await unit).toMatchObject({ code: 'ABORTED' })
+    expect(inUse()).toBe(1)
+    expect(await late).toMatchObject({ code: 'CONTEXT_ENDED' })
+    await closed.wait()
+    await until(() => inUse() === 0, { deadlineMs: 2000, message: 'the permit to come back' })
+    const both = () => db.run(() => Promise.all([items().findOne({ _id: 1 }), items().findOne({ _id: 2 })]))
+    expect(await both()).toEqual([{ _id: 1 }, { _id: 2 }])
+    const { inprog } = await harness.plain.db('admin').command({ currentOp: 1, idleCursors: true })
+    const open = inprog.filter(({ type, ns }: Document) => type === 'idleCursor' && ns === `${harness.database}.items`)
+    expect(open).toEqual([])
   })
 })
 

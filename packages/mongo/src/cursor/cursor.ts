@@ -55,7 +55,7 @@ export class Cursor {
 
   async toArray(): Promise<unknown[]> {
     if (this.#fetches.pins && !this.#fetches.isStarted) {
-      return await this.#fetches.fetchAll('toArray', () => this.#raw.toArray())
+      return await this.#fetches.inTurn(() => this.#fetches.fetchAll('toArray', () => this.#raw.toArray()))
     }
     const docs: unknown[] = []
     try {
@@ -155,8 +155,14 @@ export class Cursor {
   }
 
   async #read<T>(method: string, run: () => Promise<T>): Promise<T> {
-    this.#fetches.check()
-    return await (this.#fetches.needsServer ? this.#fetches.fetch(method, run) : run())
+    if (!this.#fetches.needsTurn) {
+      this.#fetches.check()
+      return await run()
+    }
+    return await this.#fetches.inTurn(async () => {
+      this.#fetches.check()
+      return await (this.#fetches.needsServer ? this.#fetches.fetch(method, run) : run())
+    })
   }
 }
 

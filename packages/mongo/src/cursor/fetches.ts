@@ -23,6 +23,7 @@ export class Fetches {
   #hold: MongoHold | undefined
   #forget: (() => void) | undefined
   #ended: StrataError | undefined
+  #tail: Promise<void> | undefined
 
   constructor(raw: AbstractCursor, binding: MongoBinding, call: Call) {
     this.#raw = raw
@@ -50,13 +51,38 @@ export class Fetches {
     if (this.#ended) throw this.#ended
   }
 
-  /** Reads from the server, with all that the server may still have for it. */
+  /**
+   * Runs `read` after what was asked of this cursor before: two fetches at once would take two permits for one connection,
+   * and the driver would give both the same document.
+   */
+  async inTurn<T>(read: () => Promise<T>): Promise<T> {
+    const before = this.#tail
+    const { promise: tail, resolve: end } = Promise.withResolvers<void>()
+    this.#tail = tail
+    try {
+      if (before !== undefined) await before
+      return await read()
+    } finally {
+      end()
+      if (this.#tail === tail) this.#tail = undefined
+    }
+  }
+
+  /** False when the buffer alone can answer, with nobody before. */
+  get needsTurn(): boolean {
+    return this.#tail !== undefined || this.needsServer
+  }
+
+  /** Reads from the server, with all that the server may still have for it. Only in turn, as all below. */
   async fetch<T>(method: string, run: () => Promise<T>): Promise<T> {
+    // Before the fetch, not after it: one that outlives its unit must still be seen to.
+    this.#forget ??= this.#binding.onEnd(() => this.#end())
     this.check()
     const what = this.#what(method)
     try {
-      if (!this.pins) return await this.#binding.statement(what, target => this.#send(target, run))
-      this.#hold ??= await this.#binding.hold(what)
+      const { hold } = this.#binding
+      if (!this.pins || !hold) return await this.#binding.statement(what, target => this.#send(target, run))
+      this.#hold ??= await hold(what)
       return await this.#hold.statement(what, target => this.#send(target, run))
     } finally {
       this.#settle()
@@ -78,7 +104,12 @@ export class Fetches {
     })
   }
 
-  async close(): Promise<void> {
+  /** Waits for the fetch under way, whose connection would else go back while an answer is still to come on it. */
+  close(): Promise<void> {
+    return this.inTurn(() => this.#close())
+  }
+
+  async #close(): Promise<void> {
     try {
       if (!this.#isOpen) await this.#raw.close()
       else if (this.#hold) await this.#hold.statement(this.#what('close'), () => this.#raw.close())
@@ -120,12 +151,9 @@ export class Fetches {
     return limit
   }
 
-  /** Gives the permit back as soon as the server has no more, and sees to the end of what it still has. */
+  /** Gives the permit back as soon as the server has no more. */
   #settle(): void {
-    if (this.#isOpen) {
-      this.#forget ??= this.#binding.onEnd(() => this.#end())
-      return
-    }
+    if (this.#isOpen) return
     this.#hold?.release()
     this.#hold = undefined
     this.#forget?.()
@@ -138,7 +166,11 @@ export class Fetches {
       inside ? 'TRANSACTION_ENDED' : 'CONTEXT_ENDED',
       `Cursor of ${whatOf(this.#call)} was closed when its ${inside ? 'transaction' : 'unit of work'} ended: read it inside`,
     )
-    await this.#raw.close()
-    this.#settle()
+    // Inside a transaction its statements have settled, and the commit must not overtake the close.
+    const isSoon = inside || this.#tail === undefined
+    const closed = this.inTurn(() => this.#raw.close().finally(() => this.#settle()))
+    // A fetch under way ends by its own limit: who ended the unit does not wait for that, the permit does.
+    if (isSoon) await closed
+    else closed.catch(() => {})
   }
 }
