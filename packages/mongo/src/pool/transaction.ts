@@ -7,7 +7,7 @@ import {
   remainingMs,
 } from '@strata/db-context'
 import type { ClientSession, MongoClient } from 'mongodb'
-import { hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
+import { codeOf, hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
 import { poolTimeout, serverUnreachable } from '../translate.ts'
 
 export interface TransactionPool {
@@ -18,6 +18,8 @@ export interface TransactionPool {
 
 /** Between two tries of a commit: an election takes seconds, so nothing is gained by asking more often. */
 const commitPauseMs = 50
+
+const noSuchTransaction = 251
 
 /** After which the server ends a transaction itself, with its sweep. */
 const serverLifetimeMs = 90_000
@@ -52,7 +54,7 @@ export class MongoTransaction implements DatasourceTransaction {
         await this.#send(() => this.session.commitTransaction())
         return
       } catch (error) {
-        if (isRefusal(error)) throw error
+        if (isRefusal(error, sent)) throw error
         sent ||= !isUnsent(error)
         const isOver = remainingMs(this.#begin.deadline) <= commitPauseMs || isClosed(error)
         if (isOver) throw this.#giveUp(error, sent)
@@ -86,6 +88,8 @@ export class MongoTransaction implements DatasourceTransaction {
         },
       )
     }
+    // The driver would lend the session's id to the next session, whose transaction the kill would end then.
+    this.session.serverSession.isDirty = true
     // Not awaited: what keeps the commit waiting may keep this waiting too.
     void this.#kill()
     const what = `commit of transaction ${id}`
@@ -116,8 +120,14 @@ const isUnsent = (error: unknown) =>
 const isClosed = (error: unknown) =>
   hasName(error, 'MongoNotConnectedError') || hasName(error, 'MongoClientClosedError')
 
-/** True when the server has answered that it did not commit, or the driver that there is nothing to commit. */
-function isRefusal(error: unknown): boolean {
-  if (hasLabel(error, 'UnknownTransactionCommitResult')) return false
-  return isServerError(error) || hasLabel(error, 'TransientTransactionError') || hasName(error, 'MongoTransactionError')
+/**
+ * True when it is sure that nothing was committed. The driver asks once more by itself, so even its first error may be
+ * about a commit that was applied before: then the server has no such transaction, and does not call that transient.
+ */
+function isRefusal(error: unknown, sent: boolean): boolean {
+  // The commit was applied; only its majority is not known.
+  if (hasName(error, 'MongoWriteConcernError') || hasLabel(error, 'UnknownTransactionCommitResult')) return false
+  if (hasLabel(error, 'TransientTransactionError')) return true
+  if (sent || codeOf(error) === noSuchTransaction) return false
+  return isServerError(error) || hasName(error, 'MongoTransactionError')
 }

@@ -1,0 +1,88 @@
+import { type Activity, deadlineIn } from '@strata/db-context'
+import { Db, MongoClient } from 'mongodb'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { MongoTransaction, type TransactionPool } from './transaction.ts'
+
+const activity: Activity = {
+  phase: 'holding',
+  root: 'root',
+  unit: 'unit',
+  level: 0,
+  datasource: 'main',
+  what: 'transaction',
+  since: 0,
+}
+
+/** What a commit may come back with; the names, codes and labels are those of the driver. */
+const network = { name: 'MongoNetworkError', errorLabels: ['UnknownTransactionCommitResult', 'RetryableWriteError'] }
+const gone = { name: 'MongoServerError', code: 251 }
+const unsatisfiable = { name: 'MongoWriteConcernError', code: 100 }
+const refused = { name: 'MongoServerError', code: 13 }
+const conflict = { name: 'MongoServerError', code: 112, errorLabels: ['TransientTransactionError'] }
+const queueFull = { name: 'MongoWaitQueueTimeoutError' }
+
+interface Commit {
+  readonly client?: MongoClient
+  readonly deadlineMs?: number
+  /** What the tries of the commit come back with; the last also for all that follow. */
+  readonly errors: readonly object[]
+}
+
+/** A transaction of a client that never connects, whose commit fails as given. */
+function failing({ client = new MongoClient('mongodb://127.0.0.1'), errors, deadlineMs = 120 }: Commit) {
+  const pool: TransactionPool = {
+    client,
+    writeConcernTimeoutMs: 1000,
+    send: (_, send) => send(),
+  }
+  const transaction = new MongoTransaction(pool, { id: 'tx', deadline: deadlineIn(deadlineMs), activity })
+  let tries = 0
+  transaction.session.commitTransaction = async () => {
+    tries += 1
+    throw errors[Math.min(tries, errors.length) - 1]
+  }
+  return { transaction, tries: () => tries }
+}
+
+const failure = (transaction: MongoTransaction): Promise<unknown> => transaction.commit().catch(error => error)
+
+it.each([
+  ['the network, and then a server that no longer has the transaction', [network, gone]],
+  ['the network, and then any refusal', [network, refused]],
+  ["a server that no longer has the transaction, to the driver's own second try", [gone]],
+  ['a majority that cannot be had', [unsatisfiable]],
+])('says of a commit that met %s that it is not known', async (_, errors) => {
+  const { transaction } = failing({ errors })
+  expect(await failure(transaction)).toMatchObject({ code: 'COMMIT_UNKNOWN', outcome: 'unknown' })
+})
+
+it.each([
+  ['a refusal', [refused], 1],
+  ['a conflict', [conflict], 1],
+  ['the network, and then what the server calls transient', [network, conflict], 2],
+])('passes on %s, with nothing committed', async (_, errors, expected) => {
+  const { transaction, tries } = failing({ errors })
+  expect(await failure(transaction)).toBe(errors[expected - 1])
+  expect(tries()).toBe(expected)
+})
+
+it('never lends the id of a session that is being killed to the next one', async () => {
+  const killed = vi.spyOn(Db.prototype, 'command').mockResolvedValue({})
+  onTestFinished(() => killed.mockRestore())
+  const client = new MongoClient('mongodb://127.0.0.1')
+  const { transaction } = failing({ client, errors: [queueFull], deadlineMs: 0 })
+  const id = transaction.session.id?.id.toString('hex')
+  expect(await failure(transaction)).toMatchObject({ code: 'POOL_TIMEOUT', outcome: 'not-applied' })
+  await transaction.end()
+  expect(killed).toHaveBeenCalledExactlyOnceWith({ killSessions: [transaction.session.id] })
+  expect(client.startSession().id?.id.toString('hex')).not.toBe(id)
+})
+
+it('lends the id of a session that has ended well', async () => {
+  const client = new MongoClient('mongodb://127.0.0.1')
+  const { transaction } = failing({ client, errors: [refused] })
+  const id = transaction.session.id?.id.toString('hex')
+  await failure(transaction)
+  await transaction.end()
+  expect(client.startSession().id?.id.toString('hex')).toBe(id)
+})
