@@ -10,7 +10,7 @@ import { writeResult } from './write-result.ts'
  * Under another primary than before the write that says nothing, for there the write may have been rolled back.
  *
  * @see https://www.mongodb.com/docs/manual/core/causal-consistency-read-write-concerns/
- * @throws WRITE_UNCONFIRMED, `unknown` under a new primary, else `applied`
+ * @throws WRITE_UNCONFIRMED, `unknown` under a primary that is new or cannot be asked, else `applied`
  */
 export async function confirm(call: Call, target: MongoTarget, applied: Applied): Promise<unknown> {
   const { error, election } = applied
@@ -24,8 +24,18 @@ export async function confirm(call: Call, target: MongoTarget, applied: Applied)
   } catch (cause) {
     throw fail('applied', cause)
   }
-  if (election === undefined || (await currentElection(target)) !== election) throw fail('unknown', error)
+  if (!(await isStill(target, election))) throw fail('unknown', error)
   return writeResult(call, reply)
+}
+
+/** False also where it cannot be asked: then nobody knows whether the primary is the one that took the write. */
+async function isStill(target: MongoTarget, election: string | undefined): Promise<boolean> {
+  if (election === undefined) return false
+  try {
+    return (await currentElection(target)) === election
+  } catch {
+    return false
+  }
 }
 
 export interface Applied {
