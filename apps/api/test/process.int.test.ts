@@ -180,7 +180,10 @@ describe('a worker', () => {
     expect(refused.body['code']).toBe('INSUFFICIENT_FUNDS')
     // After the refusal in the one log, so that a run before it would be there.
     await school.request('PUT', `/students/${id}/name`, { name: 'Grace' })
-    await until(() => jobLines(school).some(({ job }) => job === 'student.rename'), { deadlineMs: 5000 })
+    await until(() => jobLines(school).some(({ job }) => job === 'student.rename'), {
+      deadlineMs: 5000,
+      message: 'the rename',
+    })
     expect(jobLines(school).map(({ job }) => job)).toEqual(['account.charge', 'student.rename'])
   })
 
