@@ -42,7 +42,7 @@ export class Permits {
   tryAcquire(): Permit | undefined {
     if (this.#inUse >= this.max || this.#queue.size > 0) return undefined
     this.#inUse += 1
-    return this.#permit()
+    return new HeldPermit(this)
   }
 
   acquire(request: PermitRequest): Promise<Permit> {
@@ -72,20 +72,24 @@ export class Permits {
     return promise
   }
 
-  #permit(): Permit {
-    let held = true
-    return {
-      release: () => {
-        if (!held) return
-        held = false
-        this.#pass()
-      },
-    }
+  /** Hands a permit that came back to the first waiter. Called once by each permit. */
+  pass(): void {
+    const [next] = this.#queue
+    if (next) next.grant(new HeldPermit(this))
+    else this.#inUse -= 1
+  }
+}
+
+class HeldPermit implements Permit {
+  #permits: Permits | undefined
+
+  constructor(permits: Permits) {
+    this.#permits = permits
   }
 
-  #pass(): void {
-    const [next] = this.#queue
-    if (next) next.grant(this.#permit())
-    else this.#inUse -= 1
+  release(): void {
+    const permits = this.#permits
+    this.#permits = undefined
+    permits?.pass()
   }
 }

@@ -3,7 +3,7 @@ import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 import { checkDeeper, checkLevel } from './level.ts'
 import { laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { holds, innermostTransaction, openTransactions, type Scope } from './scope.ts'
+import { innermostTransaction, openTransactions, type Scope } from './scope.ts'
 import { refuseHeld } from './wait.ts'
 
 /** Where an awaited job is to run, and what it may take: what travels with it. */
@@ -80,10 +80,7 @@ export function createPropagator(options: PropagatorOptions): Propagator {
     call(name, { level } = {}) {
       const scope = options.require()
       const at = callLevel(scope, level, levelsMax)
-      if (isolated) {
-        const { id: unit, chain } = scope.unit
-        refuseHeld(holds(scope), { rank: laneRank(at), what: `a worker slot of ${name} at level ${at}`, unit, chain })
-      }
+      if (isolated) refuseHeld(scope, { rank: laneRank(at), what: () => `a worker slot of ${name} at level ${at}` })
       return {
         level: at,
         chain: currentChain(scope),

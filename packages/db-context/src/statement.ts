@@ -14,7 +14,7 @@ import type { Permit } from './permits.ts'
 import { describePool, type LevelPool, type Pools } from './pool.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { findTransaction, holds, innermostTransaction, type Scope } from './scope.ts'
+import { findTransaction, innermostTransaction, type Scope } from './scope.ts'
 import type { Transaction } from './transaction.ts'
 import { PoolWait, poolTimeout, refuseHeld } from './wait.ts'
 
@@ -50,14 +50,13 @@ export class Statements {
     }
   }
 
-  /** Waits for a permit of `pool`, unless something the scope holds forbids it. */
-  async permit({ pool, scope }: At, activity: Activity, wait: PoolWait): Promise<Permit> {
+  /** Waits for a permit of `pool`, unless something the scope holds forbids it. No promise where none is needed. */
+  permit({ pool, scope }: At, activity: Activity, wait?: PoolWait): Permit | Promise<Permit> {
     if (!this.#options.pools.isolated) return unpermitted
-    const { id: unit, chain } = scope.unit
-    refuseHeld(holds(scope), { rank: pool.rank, what: `a connection of ${describePool(pool)}`, unit, chain })
+    refuseHeld(scope, { rank: pool.rank, what: () => `a connection of ${describePool(pool)}` })
     const free = pool.permits.tryAcquire()
     if (free) return free
-    return await wait.within(deadline =>
+    return (wait ?? new PoolWait(pool.timeoutMs)).within(deadline =>
       pool.permits.acquire({
         deadline: Math.min(deadline, scope.unit.deadline),
         signal: scope.unit.signal,
@@ -71,25 +70,17 @@ export class Statements {
     const transaction = findTransaction(scope, datasource)
     if (!transaction) refuseOther(scope, datasource)
     const pool = this.#options.pools.at(datasource, scope.level)
-    const at = { datasource, scope, pool, transaction }
-    return {
-      pool: pool.adapter,
-      level: scope.level,
-      transaction: transaction?.handle,
-      statement: (what, run, wait) => this.#statement(at, { what, run, wait: wait ?? new PoolWait(pool.timeoutMs) }),
-      poolWait: () => new PoolWait(pool.timeoutMs),
-      hold: what => this.#hold(at, what),
-      onEnd: close => (transaction ?? scope.unit).onEnd(close),
-    }
+    return new Binding(this, { datasource, scope, pool, transaction })
   }
 
-  async #statement<T>(at: Bound, work: { what: string; run: Run<T>; wait: PoolWait }): Promise<T> {
+  async statement<T>(at: Bound, work: Work<T>): Promise<T> {
     const { transaction, pool } = at
     const scope = this.#options.require()
     if (transaction) return await transaction.statement(() => this.#inside(at, transaction, work))
     const activity = this.#begin(at, work.what)
     try {
-      const permit = await this.permit({ pool, scope }, activity, work.wait)
+      const granted = this.permit({ pool, scope }, activity, work.wait)
+      const permit = granted instanceof Promise ? await granted : granted
       try {
         activity.phase = 'running'
         return await work.run(target(pool, scope, activity))
@@ -101,7 +92,7 @@ export class Statements {
     }
   }
 
-  async #inside<T>(at: Bound, transaction: Transaction, work: { what: string; run: Run<T> }): Promise<T> {
+  async #inside<T>(at: Bound, transaction: Transaction, work: Work<T>): Promise<T> {
     const activity = this.#begin(at, work.what)
     activity.phase = 'running'
     const { signal, deadline, handle } = transaction
@@ -122,11 +113,11 @@ export class Statements {
     }
   }
 
-  async #hold(at: Bound, what: string): Promise<StatementHold<DatasourcePool, DatasourceTransaction>> {
+  async hold(at: Bound, what: string): Promise<StatementHold<DatasourcePool, DatasourceTransaction>> {
     const activity = this.#begin(at, what)
     try {
       const scope = this.#options.require()
-      const permit = await this.permit({ pool: at.pool, scope }, activity, new PoolWait(at.pool.timeoutMs))
+      const permit = await this.permit({ pool: at.pool, scope }, activity)
       const unit = at.scope.unit.id
       const hold: Hold = { rank: at.pool.rank, unit, what: `an open cursor (${what}) that keeps its connection` }
       // Where it is read counts, and where it was made: a loop may be outside the scope that it got its cursor from.
@@ -209,6 +200,51 @@ interface At {
 interface Bound extends At {
   readonly datasource: string
   readonly transaction: Transaction | undefined
+}
+
+interface Work<T> {
+  readonly what: string
+  readonly run: Run<T>
+  readonly wait: PoolWait | undefined
+}
+
+/** A class and no closures: one is made for each operation. */
+class Binding implements StatementBinding<DatasourcePool, DatasourceTransaction> {
+  readonly #statements: Statements
+  readonly #at: Bound
+
+  constructor(statements: Statements, at: Bound) {
+    this.#statements = statements
+    this.#at = at
+  }
+
+  get pool(): DatasourcePool {
+    return this.#at.pool.adapter
+  }
+
+  get level(): number {
+    return this.#at.scope.level
+  }
+
+  get transaction(): DatasourceTransaction | undefined {
+    return this.#at.transaction?.handle
+  }
+
+  statement<T>(what: string, run: Run<T>, wait?: PoolWait): Promise<T> {
+    return this.#statements.statement(this.#at, { what, run, wait })
+  }
+
+  poolWait(): PoolWait {
+    return new PoolWait(this.#at.pool.timeoutMs)
+  }
+
+  hold(what: string): Promise<StatementHold<DatasourcePool, DatasourceTransaction>> {
+    return this.#statements.hold(this.#at, what)
+  }
+
+  onEnd(close: () => Promise<void>): () => void {
+    return (this.#at.transaction ?? this.#at.scope.unit).onEnd(close)
+  }
 }
 
 const unpermitted: Permit = { release: () => {} }

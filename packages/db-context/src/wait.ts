@@ -1,17 +1,9 @@
-import type { Chain } from './chain.ts'
 import type { Activity } from './datasource.ts'
 import { type Deadline, deadlineIn } from './deadline.ts'
 import type { LevelPool } from './pool.ts'
-import { type Hold, levelOf, type Rank } from './rank.ts'
+import { levelOf, type Rank } from './rank.ts'
 import { dbContextError } from './registry.ts'
-
-export interface Wanted {
-  readonly rank: Rank
-  readonly what: string
-  /** The unit of work that would wait. */
-  readonly unit: string
-  readonly chain: Chain
-}
+import { findHold, type Scope } from './scope.ts'
 
 /**
  * How long one piece of work may still wait for connections of its pool, in milliseconds: a write that lets go of its
@@ -40,30 +32,29 @@ export class PoolWait {
  *
  * @throws HOLD_AND_WAIT, or LEVEL_ORDER for an earlier datasource of the same level
  */
-export function refuseHeld(held: Iterable<Hold>, wanted: Wanted): void {
-  for (const hold of held) {
-    if (wanted.rank > hold.rank) continue
-    const details = { holds: hold.what, waitsFor: wanted.what, chain: wanted.chain }
-    if (isEarlierDatasource(wanted, hold)) {
-      throw dbContextError(
-        'LEVEL_ORDER',
-        `Waiting for ${wanted.what} while holding ${hold.what}, which ranks later: ` +
-          'use the datasources of a level in declared order, or go one level deeper with switchDbIsolate',
-        { details },
-      )
-    }
+export function refuseHeld(scope: Scope, wanted: { readonly rank: Rank; readonly what: () => string }): void {
+  const hold = findHold(scope, wanted.rank)
+  if (!hold) return
+  const what = wanted.what()
+  const { id: unit, chain } = scope.unit
+  const details = { holds: hold.what, waitsFor: what, chain }
+  if (unit === hold.unit && isEarlierDatasource(wanted.rank, hold.rank)) {
     throw dbContextError(
-      'HOLD_AND_WAIT',
-      `Waiting for ${wanted.what} while holding ${hold.what}: go one level deeper with switchDbIsolate, ` +
-        'or start the work after the holder has ended',
+      'LEVEL_ORDER',
+      `Waiting for ${what} while holding ${hold.what}, which ranks later: ` +
+        'use the datasources of a level in declared order, or go one level deeper with switchDbIsolate',
       { details },
     )
   }
+  throw dbContextError(
+    'HOLD_AND_WAIT',
+    `Waiting for ${what} while holding ${hold.what}: go one level deeper with switchDbIsolate, ` +
+      'or start the work after the holder has ended',
+    { details },
+  )
 }
 
-function isEarlierDatasource(wanted: Wanted, hold: Hold): boolean {
-  return wanted.unit === hold.unit && wanted.rank < hold.rank && levelOf(wanted.rank) === levelOf(hold.rank)
-}
+const isEarlierDatasource = (wanted: Rank, held: Rank) => wanted < held && levelOf(wanted) === levelOf(held)
 
 export function poolTimeout(
   pool: LevelPool,

@@ -78,7 +78,7 @@ export class FakeDatasource implements Datasource<FakePool, FakeTransaction> {
   /** What a cursor keeps of the scope that it is made in. */
   cursor() {
     const binding = this.#bind()
-    return { hold: () => binding.hold('fake cursor'), onEnd: binding.onEnd }
+    return { hold: () => binding.hold('fake cursor'), onEnd: (close: () => Promise<void>) => binding.onEnd(close) }
   }
 
   async background<T>(body: () => Promise<T>): Promise<T> {
