@@ -59,6 +59,11 @@ describe('bounds', () => {
         code: 'OPERATION_TIMEOUT',
         outcome: 'unknown',
       })
+      const copy = items.aggregate([{ $match: slow }, { $merge: 'copies' }])
+      expect(await copy.toArray().catch(error => error)).toMatchObject({
+        code: 'OPERATION_TIMEOUT',
+        outcome: 'unknown',
+      })
       expect(
         await items
           .find(slow, { maxTimeMS: 100 })
@@ -78,6 +83,19 @@ describe('bounds', () => {
     })
     const late = await db.run(() => items.find(slow).toArray(), { deadlineMs: 150 }).catch(error => error)
     expect(late).toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+  })
+
+  it('does not know what became of a write that it gave up where there may be several shards', async () => {
+    await using harness = await startHarness({ url: inject('mongoLbUrl'), operationTimeoutMs: 250 })
+    const items = harness.store.collection<Item>('items')
+    const slow = { $expr: { $function: { body: 'function() { sleep(400); return true }', args: [], lang: 'js' } } }
+    const { db } = harness
+    await db.run(() => items.insertOne({ _id: 1 }))
+    const write = () => items.updateOne({ _id: 1, ...slow }, { $set: { a: 1 } })
+    expect(await db.run(write).catch(error => error)).toMatchObject({ code: 'OPERATION_TIMEOUT', outcome: 'unknown' })
+    // Inside a transaction nothing is applied before its commit.
+    const begun = db.run(() => db.transaction.begin(write, { retries: 0 })).catch(error => error)
+    expect(await begun).toMatchObject({ code: 'OPERATION_TIMEOUT', outcome: 'not-applied' })
   })
 
   it('makes one store of two URLs that differ in database and order', async () => {

@@ -1,5 +1,3 @@
-import type { Outcome } from '@strata/db-context'
-
 /**
  * What a member of the driver's collection is to a bound one.
  *
@@ -89,8 +87,12 @@ export const collectionMethods = {
 
 export type MethodName = keyof typeof collectionMethods
 
-/** What became of an operation that the server gave up at its time limit: of several documents some may be written. */
-export function outcomeAtLimit(method: Method): Outcome {
-  if (method.kind === 'write-one' || method.kind === 'cursor') return 'not-applied'
-  return method.kind === 'statement' && method.effect === 'read' ? 'not-applied' : 'unknown'
+/** What an operation may have changed by the time the server gives it up. */
+export type Effect = 'read' | 'one' | 'many'
+
+/** A cursor reads, as long as no stage of it writes. */
+export function effectOf(method: Method): Effect {
+  if (method.kind === 'write-one') return 'one'
+  if (method.kind === 'cursor') return 'read'
+  return method.kind === 'statement' ? method.effect : 'many'
 }

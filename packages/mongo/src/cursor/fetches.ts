@@ -1,5 +1,5 @@
 import { dbContextError, type StrataError } from '@strata/db-context'
-import type { AbstractCursor } from 'mongodb'
+import type { AbstractCursor, AggregationCursor } from 'mongodb'
 import type { MongoBinding, MongoHold } from '../door.ts'
 import { type Call, type MongoTarget, send, whatOf } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
@@ -80,9 +80,9 @@ export class Fetches {
     this.check()
     const what = this.#what(method)
     try {
-      const { hold } = this.#binding
-      if (!this.pins || !hold) return await this.#binding.statement(what, target => this.#send(target, run))
-      this.#hold ??= await hold(what)
+      const binding = this.#binding
+      if (!this.pins || !binding.hold) return await binding.statement(what, target => this.#send(target, run))
+      this.#hold ??= await binding.hold(what)
       return await this.#hold.statement(what, target => this.#send(target, run))
     } finally {
       this.#settle()
@@ -141,7 +141,7 @@ export class Fetches {
 
   #send<T>(target: MongoTarget, run: () => Promise<T>): Promise<T> {
     this.#limit ??= this.#newLimit(target)
-    return send(this.#call, { target, limit: this.#limit, run })
+    return send(this.#call, { target, limit: this.#limit, run, effect: isWriting(this.#raw) ? 'many' : 'read' })
   }
 
   #newLimit(target: MongoTarget): TimeLimit {
@@ -173,4 +173,11 @@ export class Fetches {
     if (isSoon) await closed
     else closed.catch(() => {})
   }
+}
+
+/** True for an aggregation that ends in a stage which writes. */
+function isWriting(raw: AbstractCursor): boolean {
+  if (!('pipeline' in raw)) return false
+  const last = (raw as AggregationCursor).pipeline.at(-1)
+  return last !== undefined && ('$out' in last || '$merge' in last)
 }
