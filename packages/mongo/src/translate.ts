@@ -81,7 +81,7 @@ export function serverUnreachable(what: string, cause: unknown): StrataError {
   return mongoError('SERVER_UNREACHABLE', `No server could be reached in time for ${what}: ${reason}`, { cause })
 }
 
-function stopped(what: string, { cause, outcome }: { cause: unknown; outcome: Outcome }): StrataError {
+export function stopped(what: string, { cause, outcome }: { cause?: unknown; outcome: Outcome }): StrataError {
   return dbContextError('STOPPED', `Connections are closed: ${what} came after the stop, or was cut off by it`, {
     outcome,
     cause,

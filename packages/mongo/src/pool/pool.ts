@@ -1,18 +1,15 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Activity, BeginOptions, DatasourcePool, ErrorClass, OpenPoolOptions } from '@strata/db-context'
 import type { Collection, Document, MongoClient } from 'mongodb'
 import { classify } from '../classify.ts'
 import { observePool } from '../metrics.ts'
 import type { Settings } from '../options.ts'
+import { outsideAnyContext } from '../outside-any-context.ts'
 import { Streams } from '../service/streams.ts'
 import { serverUnreachable } from '../translate.ts'
 import { createClient } from './client.ts'
 import { readTopology, type Topology } from './topology.ts'
 import { MongoTransaction } from './transaction.ts'
 import { ActivityPhases, PoolUsage } from './usage.ts'
-
-/** Sockets and timers of a client outlive the work that opened it, so they must not keep its context. */
-const outsideAnyContext = AsyncLocalStorage.snapshot()
 
 /** The client of one level. */
 export class MongoPool implements DatasourcePool<MongoTransaction> {
