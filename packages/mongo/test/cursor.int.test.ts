@@ -143,6 +143,8 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)('cursors on %s', key => {
       expect(code(() => items().find({}, { tailable: true }))).toBe('SERVICE_ONLY')
       expect(code(() => Reflect.get(items().find(), 'clone').call(items().find()))).toBe('SERVICE_ONLY')
       expect(code(() => items().find({}, session))).toBe('SESSION_REFUSED')
+      expect(code(() => items().listSearchIndexes(session))).toBe('SESSION_REFUSED')
+      expect(code(() => items().listSearchIndexes('any', session))).toBe('SESSION_REFUSED')
     })
   })
 })

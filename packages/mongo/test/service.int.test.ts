@@ -1,8 +1,11 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { hasCode } from '@strata/db-context'
 import { until } from '@strata/testkit'
-import type { Document } from 'mongodb'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { Db, type Document, MongoClient } from 'mongodb'
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { type Harness, startHarness } from './harness.ts'
+
+const connected = MongoClient.prototype.connect
 
 interface Item extends Document {
   _id: number
@@ -26,6 +29,23 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)('the service door on %s', key
     expect((await service().listIndexes().toArray()).map(({ name }) => name)).toEqual(['_id_', 'at_1'])
     expect(await service().indexExists('at_1')).toBe(true)
     expect(await harness.store.service.collection('other').drop()).toBe(false)
+  })
+
+  it('creates a collection without a session, and within operationTimeoutMs whatever is asked for', async () => {
+    const sent = vi.spyOn(Db.prototype, 'createCollection')
+    onTestFinished(() => sent.mockRestore())
+    const { service } = harness.store
+    const session: object = { session: harness.plain.startSession() }
+    expect(await service.createCollection('none', session).catch(error => error)).toMatchObject({
+      code: 'SESSION_REFUSED',
+    })
+    await service.createCollection('a', { maxTimeMS: 10 ** 9 })
+    await service.createCollection('b', { maxTimeMS: 9000 })
+    expect(sent.mock.calls.map(([name, options]) => [name, (options?.maxTimeMS ?? 0) <= 30_000])).toEqual([
+      ['a', true],
+      ['b', true],
+    ])
+    expect(sent).toHaveBeenLastCalledWith('b', { maxTimeMS: 9000 })
   })
 
   it('is not part of the transaction around it', async () => {
@@ -86,6 +106,21 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)('the service door on %s', key
   })
 })
 
+it('connects change streams outside the unit of work that opens the first', async () => {
+  await using harness = await startHarness({ url: inject('mongoUrl') })
+  const unit = new AsyncLocalStorage<string>()
+  const connect = vi.spyOn(MongoClient.prototype, 'connect')
+  onTestFinished(() => connect.mockRestore())
+  const connectedIn: unknown[] = []
+  connect.mockImplementation(function (this: MongoClient) {
+    connectedIn.push(unit.getStore())
+    return connected.call(this)
+  })
+  const stream = harness.store.service.collection('items')
+  await unit.run('unit', () => stream.watch([], { maxAwaitTimeMS: 10 }).tryNext())
+  expect(connectedIn).toEqual([undefined])
+})
+
 it('closes change streams with the context', async () => {
   const harness = await startHarness({ url: inject('mongoUrl') })
   const stream = harness.store.service.collection('items').watch()
@@ -99,4 +134,6 @@ it('closes change streams with the context', async () => {
     .findOne()
     .catch(error => error)
   expect(error).toMatchObject({ code: 'STOPPED' })
+  const late = () => harness.store.service.collection('items').watch()
+  expect(late).toThrow(expect.objectContaining({ code: 'STOPPED', outcome: 'not-applied' }))
 })

@@ -1,12 +1,13 @@
 import type { AbstractCursor, Document } from 'mongodb'
 import type { MongoBinding } from '../door.ts'
 import { mongoError } from '../errors.ts'
-import { type Call, type GivenOptions, methodOf, whatOf } from '../statement/call.ts'
+import { type Call, type GivenOptions, methodOf, refuseSession, whatOf } from '../statement/call.ts'
 import { Cursor } from './cursor.ts'
 
-/** Makes the cursor of a call; nothing is sent before its first fetch. @throws SERVICE_ONLY for a tailable one */
+/** Makes the cursor of a call; nothing is sent before its first fetch. @throws SERVICE_ONLY for a tailable one, SESSION_REFUSED */
 export function openCursor(binding: MongoBinding, call: Call): Cursor {
   const normal = normalArguments(call)
+  refuseSession(normal.options, whatOf(normal))
   refuseTailable(normal)
   const collection = binding.pool.collection(call.door.settings.database, call.collection)
   const { maxTimeMS, ...options } = normal.options ?? {}

@@ -3,6 +3,8 @@ import { bindCollection } from '../collection/collection.ts'
 import type { Sessionless } from '../collection/options.ts'
 import type { Door, MongoBinding, MongoHold, MongoScope } from '../door.ts'
 import type { Settings } from '../options.ts'
+import { refuseSession } from '../statement/call.ts'
+import { timeLimit } from '../statement/limit.ts'
 import type { ServiceCollection } from './service-collection.ts'
 
 /**
@@ -35,10 +37,14 @@ export class ServiceEntrance implements ServiceDoor, Door {
   }
 
   async createCollection(name: string, options?: Sessionless<CreateCollectionOptions>): Promise<void> {
-    const { database, operationTimeoutMs: maxTimeMS } = this.settings
-    await this.scope.service(`${name}.createCollection`, ({ pool }) =>
-      pool.client.db(database).createCollection(name, { maxTimeMS, ...options } as CreateCollectionOptions),
-    )
+    const { database, operationTimeoutMs } = this.settings
+    const what = `${name}.createCollection`
+    refuseSession(options, what)
+    await this.scope.service(what, ({ pool, deadline }) => {
+      const { ms: maxTimeMS } = timeLimit(operationTimeoutMs, options?.maxTimeMS, deadline)
+      const { session, ...given } = options ?? {}
+      return pool.client.db(database).createCollection(name, { ...given, maxTimeMS })
+    })
   }
 
   bind(): MongoBinding {
