@@ -38,7 +38,7 @@ export interface Current {
 export interface CurrentTransaction {
   readonly id: string
   readonly datasource: string
-  /** Aborted when the transaction ends without a commit. */
+  /** Aborted when the transaction is rolled back. */
   readonly signal: AbortSignal
 }
 

@@ -50,7 +50,7 @@ export class Transaction {
     this.handle = options.handle
   }
 
-  /** Aborted at the deadline and when the transaction ends without a commit. */
+  /** Aborted when the transaction is rolled back. */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
