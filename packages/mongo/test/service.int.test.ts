@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { hasCode } from '@strata/db-context'
-import { until } from '@strata/testkit'
+import { gate, until } from '@strata/testkit'
 import { Db, type Document, MongoClient } from 'mongodb'
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest'
 import { type Harness, startHarness } from './harness.ts'
@@ -14,7 +14,7 @@ interface Item extends Document {
 describe.each(['mongoUrl', 'mongoLbUrl'] as const)('the service door on %s', key => {
   let harness: Harness
   beforeAll(async () => {
-    harness = await startHarness({ url: inject(key), pool: { max: 1, serviceMax: 1 }, streamsMax: 2 })
+    harness = await startHarness({ url: inject(key), pool: { max: 1, serviceMax: 1, timeoutMs: 5000 }, streamsMax: 2 })
   })
   afterAll(() => harness[Symbol.asyncDispose]())
 
@@ -70,6 +70,46 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)('the service door on %s', key
     for await (const { _id } of service().find({}, { batchSize: 2 })) seen.push(_id)
     expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6])
     expect(await service().countDocuments()).toBe(7)
+  })
+
+  it('closes no circle of waits: the body of its loop may wait for whoever waits for its pool', async () => {
+    const { db } = harness
+    await service().deleteMany({})
+    await service().insertMany(Array.from({ length: 6 }, (_, _id) => ({ _id })))
+    const reading = gate()
+    const begun = gate()
+    const reader = db.run(async () => {
+      for await (const { _id } of service().find({}, { batchSize: 2 })) {
+        reading.open()
+        await begun.wait()
+        await bound().findOne({ _id })
+      }
+    })
+    const writer = db.run(() =>
+      db.transaction.begin(async () => {
+        await reading.wait()
+        begun.open()
+        await until(() => db.pools().some(({ level, waiting }) => level === 0 && waiting === 1), {
+          deadlineMs: 2000,
+          message: 'the body of the loop to wait for the level',
+        })
+        return await service().countDocuments()
+      }),
+    )
+    expect(await Promise.all([reader, writer])).toEqual([undefined, 6])
+    expect(db.pools().map(({ inUse }) => inUse)).toEqual(db.pools().map(() => 0))
+  })
+
+  it('reads its cursors as those of a level, document by document', async () => {
+    const cursor = service()
+      .find({ _id: { $gte: 1 } }, { batchSize: 2 })
+      .map(({ _id }) => _id)
+    expect([await cursor.next(), await cursor.tryNext(), await cursor.hasNext()]).toEqual([1, 2, true])
+    cursor.rewind()
+    expect(await Promise.all([cursor.next(), cursor.next()])).toEqual([1, 2])
+    expect(cursor.closed).toBe(false)
+    expect(await cursor.toArray()).toEqual([3, 4, 5])
+    expect([cursor.closed, cursor.bufferedCount()]).toEqual([true, 0])
   })
 
   it('refuses its own work at a level', async () => {

@@ -14,16 +14,19 @@ import { mongoError } from '../errors.ts'
 import { type Call, type GivenOptions, refuseSession, whatOf } from '../statement/call.ts'
 import { Fetches } from './fetches.ts'
 import { cursorMethods } from './methods.ts'
+import { type Source, WholeRead } from './whole-read.ts'
 
 /** A cursor of the driver whose fetches are bound; what only sets options is added to the prototype from the table. */
 export class Cursor {
   readonly #raw: AbstractCursor
+  readonly #whole: WholeRead
   readonly #fetches: Fetches
   readonly #call: Call
   #isMapped = false
 
   constructor(raw: AbstractCursor, { binding, call }: { binding: MongoBinding; call: Call }) {
     this.#raw = raw
+    this.#whole = new WholeRead(raw)
     this.#call = call
     this.#fetches = new Fetches(raw, binding, call)
   }
@@ -37,16 +40,29 @@ export class Cursor {
     return whatOf(cursor.#call)
   }
 
+  get closed(): boolean {
+    return this.#source.closed
+  }
+
+  bufferedCount(): number {
+    return this.#source.bufferedCount()
+  }
+
+  readBufferedDocuments(count?: number): unknown[] {
+    this.#fetches.check()
+    return this.#source.readBufferedDocuments(count)
+  }
+
   async next(): Promise<unknown> {
-    return await this.#read('next', () => this.#raw.next())
+    return await this.#read('next', () => this.#source.next())
   }
 
   async tryNext(): Promise<unknown> {
-    return await this.#read('tryNext', () => this.#raw.tryNext())
+    return await this.#read('tryNext', () => this.#source.tryNext())
   }
 
   async hasNext(): Promise<boolean> {
-    return await this.#read('hasNext', () => this.#raw.hasNext())
+    return await this.#read('hasNext', () => this.#source.hasNext())
   }
 
   async forEach(iterator: (doc: unknown) => unknown): Promise<void> {
@@ -59,9 +75,9 @@ export class Cursor {
     }
     const docs: unknown[] = []
     try {
-      while (!this.#raw.closed && (await this.hasNext())) {
-        if (this.#isMapped) docs.push(await this.#raw.next())
-        else for (const doc of this.#raw.readBufferedDocuments()) docs.push(doc)
+      while (!this.closed && (await this.hasNext())) {
+        if (this.#isMapped) docs.push(await this.#source.next())
+        else for (const doc of this.#source.readBufferedDocuments()) docs.push(doc)
       }
     } finally {
       await this.close()
@@ -71,7 +87,7 @@ export class Cursor {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<unknown, void, void> {
     try {
-      while (!this.#raw.closed) {
+      while (!this.closed) {
         const doc = await this.next()
         if (doc === null) return
         yield doc
@@ -104,6 +120,7 @@ export class Cursor {
 
   rewind(): void {
     this.#fetches.rewind()
+    this.#whole.rewind()
   }
 
   map(transform: (doc: unknown) => unknown): this {
@@ -152,6 +169,11 @@ export class Cursor {
   off(event: 'close', listener: () => void): this {
     this.#raw.off(event, listener)
     return this
+  }
+
+  /** Not kept: which it is shows when the pool has started, and that may be with the first fetch. */
+  get #source(): Source {
+    return this.#fetches.isWhole ? this.#whole : this.#raw
   }
 
   async #read<T>(method: string, run: () => Promise<T>): Promise<T> {

@@ -11,7 +11,8 @@ import type { TimeLimit } from '../translate.ts'
  * On a replica set each fetch is a statement of its own, and nothing is held between two. Behind a load balancer the
  * server's cursor pins its connection, so the permit is kept with it, until the cursor has no more batches: a fetch that
  * took another permit could wait for the one its own cursor holds. Inside a transaction that connection is the
- * transaction's, and each fetch one of its statements.
+ * transaction's, and each fetch one of its statements. The service pool ranks last: what keeps one of its connections could
+ * wait for nothing more, so nothing does.
  */
 export class Fetches {
   /** The cursor's own `maxTimeMS`; it spans all its batches, as the server counts it. */
@@ -39,7 +40,14 @@ export class Fetches {
 
   /** True when an iteration keeps its connection between two fetches. */
   get pins(): boolean {
-    return this.#binding.pool.topology === 'load-balanced' && this.#binding.transaction === undefined
+    const { pool, transaction, hold } = this.#binding
+    return pool.topology === 'load-balanced' && transaction === undefined && hold !== undefined
+  }
+
+  /** True when a cursor would keep its connection and may not: it is read to its end in one fetch. */
+  get isWhole(): boolean {
+    const { pool, hold } = this.#binding
+    return pool.topology === 'load-balanced' && hold === undefined
   }
 
   get isStarted(): boolean {

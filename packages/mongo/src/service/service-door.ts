@@ -1,7 +1,7 @@
 import type { CreateCollectionOptions, Document } from 'mongodb'
 import { bindCollection } from '../collection/collection.ts'
 import type { Sessionless } from '../collection/options.ts'
-import type { Door, MongoBinding, MongoHold, MongoScope } from '../door.ts'
+import type { Door, MongoBinding, MongoScope } from '../door.ts'
 import type { Settings } from '../options.ts'
 import { refuseSession } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
@@ -10,7 +10,8 @@ import type { ServiceCollection } from './service-collection.ts'
 /**
  * The door for background work, index and collection definition, and change streams. Its statements use the service pool,
  * which ranks last: they may be waited for from anywhere, are never part of a transaction around them, and must wait for no
- * other work themselves.
+ * other work themselves. A cursor keeps none of its connections between two documents: behind a load balancer it is read to
+ * its end at its first fetch, all of it in memory, so give it a `limit`.
  */
 export interface ServiceDoor {
   collection<T extends Document = Document>(name: string): ServiceCollection<T>
@@ -54,25 +55,8 @@ export class ServiceEntrance implements ServiceDoor, Door {
       level: -1,
       transaction: undefined,
       statement: (what, run) => scope.service(what, run),
-      hold: what => hold(scope, what),
       // A cursor of background work ends with its pool at the latest.
       onEnd: close => scope.servicePool.onClose(close),
     }
   }
-}
-
-/** A permit of the service pool that outlives a statement: the statement that holds it ends with `release`. */
-async function hold(scope: MongoScope, what: string): Promise<MongoHold> {
-  const begun = Promise.withResolvers<MongoHold>()
-  const ended = Promise.withResolvers<void>()
-  scope
-    .service(what, target => {
-      begun.resolve({
-        statement: (_, run) => run({ ...target, deadline: Number.POSITIVE_INFINITY }),
-        release: ended.resolve,
-      })
-      return ended.promise
-    })
-    .catch(begun.reject)
-  return await begun.promise
 }
