@@ -18,8 +18,9 @@ export interface MongoDatasource extends Datasource<MongoPool, MongoTransaction>
 }
 
 /**
- * Makes a datasource; nothing is connected before the context that lists it starts. Datasources of the same URL are one
- * store and share its pools, whatever their databases.
+ * Makes a datasource; nothing is connected before the context that lists it starts. Datasources with the same hosts, user
+ * and options in their URLs are one store and share its pools, whatever their databases. Hosts are compared as written:
+ * `localhost` is another than `127.0.0.1`.
  *
  * @throws CONFIG
  */

@@ -16,6 +16,7 @@ describe('the key of a store', () => {
 
   it.each([
     ['hosts', 'mongodb://a/', 'mongodb://b/'],
+    ['aliases of a host', 'mongodb://localhost/', 'mongodb://127.0.0.1/'],
     ['users', 'mongodb://u:p@a/', 'mongodb://v:p@a/'],
     ['where a user is looked up', 'mongodb://u:p@a/x', 'mongodb://u:p@a/y'],
     ['options', 'mongodb://a/?replicaSet=a', 'mongodb://a/?loadBalanced=true'],

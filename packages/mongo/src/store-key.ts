@@ -4,7 +4,7 @@ import { ConnectionString } from 'mongodb-connection-string-url'
 const portDefault = '27017'
 
 /**
- * The identity of the store that a URL names: equal for two URLs of one cluster and one user, whatever database or
+ * The identity of the store that a URL names: equal for two URLs of the same hosts and user, whatever database or
  * application name they carry. Hashed, because a key ends up in maps and dumps and the URL holds a password.
  */
 export function storeKey(url: string): string {
