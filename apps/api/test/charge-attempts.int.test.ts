@@ -9,12 +9,14 @@ import {
   reporter,
 } from '@strata/school'
 import { until } from '@strata/testkit'
+import {
+  addCourseHandler,
+  cancelEnrolmentHandler,
+  chargeAccountHandler,
+  readConfig,
+  withoutRetryOfRefusals,
+} from '@strata/worker/parts'
 import { expect, test } from 'vitest'
-import { readConfig } from '../../worker/src/config.ts'
-import { addCourseHandler } from '../../worker/src/jobs/add-course.ts'
-import { cancelEnrolmentHandler } from '../../worker/src/jobs/cancel-enrolment.ts'
-import { chargeAccountHandler } from '../../worker/src/jobs/charge-account.ts'
-import { withoutRetryOfRefusals } from '../../worker/src/refusal.ts'
 import { type RunningSchool, startSchool } from './running-school.ts'
 
 /**
