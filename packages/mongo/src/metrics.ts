@@ -31,8 +31,11 @@ export interface Measured {
 }
 
 /** Times one send, by datasource, level, collection, operation and `ok` or the error's code. */
-export async function measured<T>(of: Measured, activity: Activity, send: () => Promise<T>): Promise<T> {
-  if (!isMeasured) return await send()
+export function measured<T>(of: Measured, activity: Activity, send: () => Promise<T>): Promise<T> {
+  return isMeasured ? timed(of, activity, send) : send()
+}
+
+async function timed<T>(of: Measured, activity: Activity, send: () => Promise<T>): Promise<T> {
   const { datasource, level, since } = activity
   const labels = { datasource, level, collection: of.collection, operation: of.method }
   const begun = performance.now()
