@@ -5,7 +5,7 @@ export { type FaultConnection, type FaultProxy, type Faults, startFaultProxy } f
 export { type LoadBalancedProxy, startLoadBalancedProxy } from './proxy/load-balanced.ts'
 export type { HostPort } from './proxy/primary.ts'
 export { type Seed, type SeedSource, seeded, seedFrom } from './seed.ts'
-export type { Member, RungName } from './servers/server-kind.ts'
+export type { Member, RungName, ServerEnd } from './servers/server-kind.ts'
 export {
   type MongoOptions,
   type RedisOptions,

@@ -85,7 +85,9 @@ test('a folder that cannot be made is one clear error', async () => {
   writeFileSync(file, '')
   await expect(startMongo({ ...quiet, dataDir: file })).rejects.toMatchObject({
     code: 'SERVERS_DATA_FOLDER',
-    message: expect.stringMatching(/a-file cannot be used: .*; make it writable for this user, or use another folder$/),
+    message: expect.stringMatching(
+      /a-file cannot be used: there is a file in its place; remove the file, or use another/,
+    ),
   })
 })
 

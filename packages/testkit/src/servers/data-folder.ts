@@ -99,9 +99,21 @@ function checkSpace(path: string): void {
   throw new TestkitError('SERVERS_DATA_FOLDER', text, { details: { path, freeBytes: free } })
 }
 
+/** What the file system's refusals mean for a folder. */
+const REFUSALS: Readonly<Record<string, { readonly said: string; readonly cure: string }>> = {
+  EROFS: { said: 'its file system is read-only', cure: 'mount it writable' },
+  EACCES: { said: 'this user may not write there', cure: 'make it writable for this user' },
+  EPERM: { said: 'this user may not write there', cure: 'make it writable for this user' },
+  ENOENT: { said: 'it cannot be made, since no folder can be made above it', cure: 'make it by hand' },
+  ENOTDIR: { said: 'there is a file in its place', cure: 'remove the file' },
+  EEXIST: { said: 'there is a file in its place', cure: 'remove the file' },
+  ENOSPC: { said: 'the disk is full', cure: 'free some space' },
+  EDQUOT: { said: 'the disk quota is used up', cure: 'free some space' },
+}
+
 function folderError(path: string, error: NodeJS.ErrnoException): TestkitError {
-  const full = error.code === 'ENOSPC' || error.code === 'EDQUOT'
-  const cure = full ? 'free some space, or use another folder' : 'make it writable for this user, or use another folder'
-  const text = `The data folder ${path} cannot be used: ${error.message}; ${cure}`
+  const otherwise = { said: error.message, cure: 'make it writable for this user' }
+  const { said, cure } = REFUSALS[error.code ?? ''] ?? otherwise
+  const text = `The data folder ${path} cannot be used: ${said}; ${cure}, or use another folder`
   return new TestkitError('SERVERS_DATA_FOLDER', text, { details: { path, errno: error.code }, cause: error })
 }

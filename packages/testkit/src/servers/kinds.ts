@@ -1,7 +1,7 @@
 import { launchMongo } from './mongo.ts'
-import { checkMongoUrl } from './mongo-url.ts'
+import { checkMongoUrl, faultOfMongoUrl } from './mongo-url.ts'
 import { launchRedis } from './redis.ts'
-import { checkRedisUrl } from './redis-url.ts'
+import { checkRedisUrl, faultOfRedisUrl } from './redis-url.ts'
 import { RUNGS, type ServerKind } from './server-kind.ts'
 
 /** What the ladder knows of MongoDB. The wheel's mongod needs OpenSSL 3 and libcurl4. */
@@ -24,6 +24,7 @@ export const mongoKind: ServerKind = {
   launch: launchMongo,
   // Read when it is needed: testcontainers alone takes longer to load than a kept server to start.
   launchContainer: async order => (await import('./container/mongo-container.ts')).launchMongoContainer(order),
+  faultOfUrl: faultOfMongoUrl,
   checkUrl: checkMongoUrl,
 }
 
@@ -46,5 +47,6 @@ export const redisKind: ServerKind = {
   },
   launch: launchRedis,
   launchContainer: async order => (await import('./container/redis-container.ts')).launchRedisContainer(order),
+  faultOfUrl: faultOfRedisUrl,
   checkUrl: checkRedisUrl,
 }

@@ -5,7 +5,14 @@ import { mongoKind, redisKind } from './kinds.ts'
 import { climb } from './ladder.ts'
 import { type Order, RungUnavailable, type RunningServer, type ServerKind } from './server-kind.ts'
 
-const running: RunningServer = { url: 'redis://x', version: '8.1.0', place: 'here', members: [], stop: async () => {} }
+const running: RunningServer = {
+  url: 'redis://x',
+  version: '8.1.0',
+  place: 'here',
+  members: [],
+  exited: new Promise(() => {}),
+  stop: async () => {},
+}
 
 /** Redis's rungs with nothing behind them: no URL, no PATH, no cache; the container as told. */
 function kind(launchContainer: ServerKind['launchContainer']): ServerKind {

@@ -5,6 +5,7 @@ import { findOnPath } from './rungs/path.ts'
 import { startFromUrl } from './rungs/url.ts'
 import { unpackWheel } from './rungs/wheel.ts'
 import { type Order, type RungName, RungUnavailable, type RunningServer, type ServerKind } from './server-kind.ts'
+import { checkVariables } from './server-variables.ts'
 
 /** A running server and the rung it came by. */
 export interface Climbed {
@@ -31,11 +32,11 @@ const START: Readonly<Record<RungName, (kind: ServerKind, order: Order) => Promi
  * Brings up a server by the first rung that works, or by the forced one alone, and reports in one line which and why.
  * A rung that cannot be taken here leads to the next; something wrong with a given URL or data folder does not,
  * since another rung would only hide it.
- * @throws SERVERS_RUNG_UNKNOWN, SERVERS_RUNG_FAILED (forced), SERVERS_UNAVAILABLE (none works), and what a rung
- * throws about a URL or a data folder.
+ * @throws SERVERS_RUNG_UNKNOWN, SERVERS_URL_INVALID, SERVERS_RUNG_FAILED (forced), SERVERS_UNAVAILABLE (none works), and
+ * what a rung throws about a URL or a data folder.
  */
 export async function climb(kind: ServerKind, order: Order, isPrivate: boolean): Promise<Climbed> {
-  const forced = readForced(kind, order.env)
+  const forced = checkVariables(kind, order.env)
   // A private server is by definition not the one at the URL, even where the URL is what was asked for.
   const only = isPrivate && forced === 'url' ? undefined : forced
   const rungs = only === undefined ? kind.rungs.filter(rung => !(isPrivate && rung === 'url')) : [only]
@@ -67,15 +68,6 @@ async function tryRung(rung: RungName, kind: ServerKind, order: Order): Promise<
 function describe(kind: ServerKind, { rung, server }: Climbed, why: string): string {
   const because = why === '' ? '' : `, because ${why}`
   return `${kind.label} ${server.version} by ${rung} (${server.place})${because}`
-}
-
-function readForced(kind: ServerKind, env: NodeJS.ProcessEnv): RungName | undefined {
-  const wanted = env[kind.rungVariable]
-  if (wanted === undefined || wanted === '') return undefined
-  const rung = kind.rungs.find(name => name === wanted)
-  if (rung !== undefined) return rung
-  const text = `${kind.rungVariable} is "${wanted}"; allowed are ${kind.rungs.join(', ')}`
-  throw new TestkitError('SERVERS_RUNG_UNKNOWN', text, { details: { got: wanted, allowed: kind.rungs } })
 }
 
 function noneWorks(kind: ServerKind, failures: readonly Failure[]): TestkitError {

@@ -6,6 +6,7 @@ const folder = '/data/mongo'
 test.each([
   ['{"msg":"Failed to write","attr":{"error":"No space left on device"}}', /disk is full; free some space/],
   ['Unable to create/open the lock file: /data/mongod.lock (Permission denied)', /may not write there/],
+  ['Failed to write: Read-only file system', /its file system is read-only; mount it writable/],
   [
     '"msg":"Wrong mongod version","attr":{"error":"UPGRADE PROBLEM: Found an invalid featureCompatibilityVersion"}',
     /another version/,

@@ -14,7 +14,12 @@ interface Sign {
 const FOLDER_SIGNS: readonly Sign[] = [
   { pattern: /No space left on device|Disk quota exceeded/i, said: 'the disk is full', cure: 'free some space' },
   {
-    pattern: /Permission denied|Read-only file system|Attempted to create a lock file on a read-only/i,
+    pattern: /Read-only file system|Attempted to create a lock file on a read-only/i,
+    said: 'its file system is read-only',
+    cure: 'mount it writable',
+  },
+  {
+    pattern: /Permission denied/i,
     said: 'the server may not write there',
     cure: 'make folder and files writable for this user',
   },

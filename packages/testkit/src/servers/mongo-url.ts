@@ -4,6 +4,16 @@ import { withoutPassword } from './password.ts'
 
 const DEADLINE_MS = 4000
 
+/** What the driver finds wrong with the form of a URL. It only reads it: no connection, no look-up of names. */
+export function faultOfMongoUrl(url: string): string | undefined {
+  try {
+    new MongoClient(url)
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
 /**
  * Reaches a given MongoDB within 5 s and says its version.
  * @throws SERVERS_URL_UNREACHABLE when no writable primary answers.

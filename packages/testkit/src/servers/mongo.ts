@@ -8,7 +8,7 @@ import { moveMember } from './move-member.ts'
 import { choosePort, LOOPBACK } from './port.ts'
 import { type RunningProgram, runProgram } from './program.ts'
 import { formReplicaSet, REPLICA_SET, wrongSize } from './replica-set.ts'
-import type { Member, Order, Program, RunningServer } from './server-kind.ts'
+import type { Member, Order, Program, RunningServer, ServerEnd } from './server-kind.ts'
 
 const START_DEADLINE_MS = 40_000
 const STOP_GRACE_MS = 5000
@@ -57,6 +57,9 @@ async function startSet(plan: Plan, ports: readonly number[]): Promise<RunningSe
   const stopAll = async (): Promise<void> => {
     await Promise.all(running.map(each => each.stop()))
   }
+  const exited = Promise.withResolvers<ServerEnd>()
+  const watch = (program: RunningProgram): void => void program.lost.then(exited.resolve)
+  running.forEach(watch)
   const save = (): void => plan.folder.save({ ports, processes: running.map(each => each.identity) })
   save()
   const hasFailed = (): boolean => running.some(each => each.hasExited())
@@ -71,7 +74,8 @@ async function startSet(plan: Plan, ports: readonly number[]): Promise<RunningSe
     url: `mongodb://${hosts.join(',')}/?replicaSet=${REPLICA_SET}`,
     version: plan.program.version,
     place: plan.program.file,
-    members: ports.map((port, index) => member(plan, running, { port, index, save })),
+    members: ports.map((port, index) => member(plan, running, { port, index, save, watch })),
+    exited: exited.promise,
     kill: async (signal = 'SIGKILL') => {
       for (const each of running) each.kill(signal)
       if (signal === 'SIGKILL') await Promise.all(running.map(each => each.exited))
@@ -95,6 +99,7 @@ interface Seat {
   readonly port: number
   readonly index: number
   readonly save: () => void
+  readonly watch: (program: RunningProgram) => void
 }
 
 /** The seat stays, the process in it changes when it is started again: so `running` is read at each call. */
@@ -112,7 +117,9 @@ function member(plan: Plan, running: RunningProgram[], seat: Seat): Member {
     kill: (signal = 'SIGKILL') => current().kill(signal),
     restart: async () => {
       await current().stop()
-      running[seat.index] = await startMember(plan, seat)
+      const again = await startMember(plan, seat)
+      running[seat.index] = again
+      seat.watch(again)
       seat.save()
     },
   }

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { guard } from '../watchdog/guardian.ts'
 import { identify, type ProcessIdentity, signalProcess } from '../watchdog/process-identity.ts'
+import type { ServerEnd } from './server-kind.ts'
 
 const LOG_TAIL_BYTES = 16_384
 
@@ -20,6 +22,8 @@ export interface ProgramOptions {
 export interface RunningProgram {
   readonly identity: ProcessIdentity
   readonly exited: Promise<void>
+  /** Settles when it ends and `stop` has not been called; stays open otherwise. */
+  readonly lost: Promise<ServerEnd>
   hasExited(): boolean
   logTail(): string
   kill(signal: NodeJS.Signals): void
@@ -35,11 +39,14 @@ export async function runProgram(options: ProgramOptions): Promise<RunningProgra
   const identity = child.pid === undefined ? undefined : identify(child.pid)
   const release = identity === undefined ? () => {} : guard({ what: 'process', ...identity, graceMs: options.graceMs })
   let ended = false
+  let isStopping = false
+  const lost = Promise.withResolvers<ServerEnd>()
   const exited = new Promise<void>(resolve => {
-    child.once('exit', () => {
+    child.once('exit', (code, signal) => {
       ended = true
       release()
       resolve()
+      if (!isStopping) lost.resolve({ program: basename(options.file), pid: child.pid, code, signal })
     })
   })
   await new Promise<void>((resolve, reject) => {
@@ -53,10 +60,14 @@ export async function runProgram(options: ProgramOptions): Promise<RunningProgra
   return {
     identity: identity ?? { pid: child.pid ?? 0, startTime: '' },
     exited,
+    lost: lost.promise,
     hasExited: () => ended,
     logTail: () => readFileSync(options.logFile, 'utf8').slice(-LOG_TAIL_BYTES),
     kill,
-    stop: () => stopProgram({ kill, exited, hasExited: () => ended }, options.graceMs),
+    stop: () => {
+      isStopping = true
+      return stopProgram({ kill, exited, hasExited: () => ended }, options.graceMs)
+    },
   }
 }
 

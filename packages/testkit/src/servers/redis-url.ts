@@ -2,6 +2,12 @@ import { Redis } from 'ioredis'
 import { TestkitError } from '../errors.ts'
 import { withoutPassword } from './password.ts'
 
+/** What is wrong with the form of a URL. ioredis itself takes nearly any text, as the path of a socket. */
+export function faultOfRedisUrl(url: string): string | undefined {
+  if (!/^rediss?:\/\//.test(url)) return 'it has to begin with redis:// or rediss://'
+  return URL.canParse(url) ? undefined : 'host or port are not valid'
+}
+
 /** Reaches a given Redis within 5 s and says its version. @throws SERVERS_URL_UNREACHABLE */
 export async function checkRedisUrl(url: string): Promise<{ version: string }> {
   const client = new Redis(url, {

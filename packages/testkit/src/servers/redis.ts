@@ -6,7 +6,7 @@ import { choosePort, LOOPBACK } from './port.ts'
 import { type RunningProgram, runProgram } from './program.ts'
 import { redisArguments } from './redis-arguments.ts'
 import { redisReady } from './redis-ready.ts'
-import type { Order, Program, RunningServer } from './server-kind.ts'
+import type { Order, Program, RunningServer, ServerEnd } from './server-kind.ts'
 
 const STOP_GRACE_MS = 5000
 const PORT_TRIES = 3
@@ -30,6 +30,8 @@ async function launchIn(folder: DataFolder, program: Program, order: Order): Pro
     running = await tryStart(folder, program, { port, args: order.args, last: attempt === PORT_TRIES })
   }
   let current = running
+  const exited = Promise.withResolvers<ServerEnd>()
+  void current.lost.then(exited.resolve)
   folder.save({ ports: [port], processes: [current.identity] })
   const member = {
     get pid() {
@@ -40,6 +42,7 @@ async function launchIn(folder: DataFolder, program: Program, order: Order): Pro
     restart: async () => {
       await current.stop()
       current = await startOnce(folder, program, { port, args: order.args })
+      void current.lost.then(exited.resolve)
       folder.save({ ports: [port], processes: [current.identity] })
     },
   }
@@ -48,6 +51,7 @@ async function launchIn(folder: DataFolder, program: Program, order: Order): Pro
     version: program.version,
     place: program.file,
     members: [member],
+    exited: exited.promise,
     kill: async (signal = 'SIGKILL') => {
       current.kill(signal)
       if (signal === 'SIGKILL') await current.exited

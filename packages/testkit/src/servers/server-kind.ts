@@ -26,6 +26,16 @@ export interface Member {
   restart(): Promise<void>
 }
 
+/** How a server's process ended that nobody had asked to. */
+export interface ServerEnd {
+  /** The program's name, or the container's image. */
+  readonly program: string
+  /** Undefined for a container. */
+  readonly pid: number | undefined
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
 /** A running server as a rung hands it over. */
 export interface RunningServer {
   readonly url: string
@@ -34,6 +44,8 @@ export interface RunningServer {
   readonly place: string
   /** The processes behind it; empty where they are not ours (a URL, a container). */
   readonly members: readonly Member[]
+  /** See `ServerHandle.exited`. */
+  readonly exited: Promise<ServerEnd>
   stop(): Promise<void>
   /** Ends it at once and leaves data and port, as a crash would; absent where it is not ours to kill. */
   kill?(signal?: NodeJS.Signals): Promise<void>
@@ -69,6 +81,8 @@ export interface ServerKind {
   readonly wheel: WheelPin
   launch(program: Program, order: Order): Promise<RunningServer>
   launchContainer(order: Order): Promise<RunningServer>
+  /** What is wrong with the form of a URL; undefined when nothing is. Asks no server. */
+  faultOfUrl(url: string): string | undefined
   checkUrl(url: string): Promise<{ version: string }>
 }
 

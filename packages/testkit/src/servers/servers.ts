@@ -1,6 +1,7 @@
 import { mongoKind, redisKind } from './kinds.ts'
 import { climb } from './ladder.ts'
-import type { Member, RungName, ServerKind } from './server-kind.ts'
+import type { Member, RungName, ServerEnd, ServerKind } from './server-kind.ts'
+import { checkVariables } from './server-variables.ts'
 
 /** What one server is started with. */
 export interface ServerOptions {
@@ -40,6 +41,11 @@ export interface ServerHandle extends AsyncDisposable {
   readonly pid: number | undefined
   /** The processes behind it, to break and restart one by one; empty for a URL or a container. */
   readonly members: readonly Member[]
+  /**
+   * Settles when one of its processes has ended and `stop` was not called, `kill` included; never rejects. It stays open
+   * through `stop` and for a URL.
+   */
+  readonly exited: Promise<ServerEnd>
   /** Ends it within 6 s; a URL's server is left alone. Idempotent. */
   stop(): Promise<void>
   /** Ends it as a crash would, or sends another signal; absent for a URL. `stop` is still due. */
@@ -60,9 +66,13 @@ export interface Servers extends AsyncDisposable {
  * on 127.0.0.1 only. They end with this process within 10 s, also when it is killed.
  *
  * Not guaranteed: the version, which is that of the rung taken.
- * @throws TestkitError, see `startMongo`; the other server is stopped then.
+ * @throws TestkitError, see `startMongo`; the other server is stopped then. SERVERS_RUNG_UNKNOWN and SERVERS_URL_INVALID
+ * come before anything is started.
  */
 export async function startServers(options: ServersOptions = {}): Promise<Servers> {
+  // Both at once: a wrong word about the second must not cost the download of the first.
+  const env = options.env ?? process.env
+  for (const kind of [mongoKind, redisKind]) checkVariables(kind, env)
   const [mongo, redis] = await Promise.allSettled([startMongo(options), startRedis(options)])
   if (mongo.status === 'rejected' || redis.status === 'rejected') {
     for (const each of [mongo, redis]) if (each.status === 'fulfilled') await each.value.stop()
@@ -79,6 +89,7 @@ export async function startServers(options: ServersOptions = {}): Promise<Server
  * Brings up MongoDB alone.
  * @throws SERVERS_UNAVAILABLE when no rung works: it lists each, why, and what to do.
  * @throws SERVERS_RUNG_FAILED, SERVERS_RUNG_UNKNOWN about `STRATA_MONGO`.
+ * @throws SERVERS_URL_INVALID when `MONGO_URL` is no such URL.
  * @throws SERVERS_URL_UNREACHABLE, SERVERS_URL_UNSUITABLE about `MONGO_URL`, within 5 s.
  * @throws SERVERS_DATA_FOLDER, SERVERS_DATA_FOLDER_BUSY about `dataDir`.
  */
@@ -121,6 +132,7 @@ async function start(kind: ServerKind, options: ServerOptions, shape: Shape): Pr
       return server.members[0]?.pid
     },
     members: server.members,
+    exited: server.exited,
     stop,
     ...(server.kill === undefined ? {} : { kill: server.kill }),
     [Symbol.asyncDispose]: stop,

@@ -74,6 +74,7 @@ async function startSet(plan: Plan): Promise<RunningServer> {
     version,
     place: image,
     members: [],
+    exited: Promise.race(members.map(each => each.lost)),
     kill: async (signal = 'SIGKILL') => {
       await Promise.all(members.map(each => each.kill(signal)))
     },

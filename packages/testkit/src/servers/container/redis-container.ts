@@ -55,7 +55,7 @@ async function startIn(folder: DataFolder, { engine, image, args }: Plan): Promi
       await container.stop()
       folder.close()
     }
-    return { url, version, place: image, members: [], kill, stop }
+    return { url, version, place: image, members: [], exited: container.lost, kill, stop }
   } catch (error) {
     const hasFailed = container.hasExited()
     await container.stop()

@@ -1,6 +1,6 @@
 import { reasonOf } from '../../errors.ts'
 import { guard } from '../../watchdog/guardian.ts'
-import { RungUnavailable } from '../server-kind.ts'
+import { RungUnavailable, type ServerEnd } from '../server-kind.ts'
 import type { Engine } from './engine.ts'
 import { LoopbackContainer } from './loopback-container.ts'
 
@@ -24,6 +24,8 @@ export interface ContainerOptions {
 /** A container that runs. It is removed within 10 s of this process's end, however that one ends. */
 export interface RunningContainer {
   readonly id: string
+  /** Settles when it ends and `stop` has not been called; stays open otherwise. */
+  readonly lost: Promise<ServerEnd>
   hasExited(): boolean
   logTail(): string
   kill(signal: NodeJS.Signals): Promise<void>
@@ -51,7 +53,11 @@ export async function runContainer(options: ContainerOptions): Promise<RunningCo
     throw new RungUnavailable(`the container of ${options.image} did not start: ${reasonOf(error)}`, 'see the reason')
   })
   const exit = watchExit(engine, started.getId())
+  const lost = Promise.withResolvers<ServerEnd>()
   let stopped: Promise<void> | undefined
+  void exit.code.then(code => {
+    if (stopped === undefined) lost.resolve({ program: options.image, pid: undefined, code, signal: null })
+  })
   const stop = (): Promise<void> => {
     stopped ??= started.stop({ timeout: graceMs, remove: true, removeVolumes: true }).then(release)
     return stopped
@@ -60,7 +66,7 @@ export async function runContainer(options: ContainerOptions): Promise<RunningCo
     await engine.client.container.getById(started.getId()).kill({ signal })
     if (signal === 'SIGKILL') await exit.exited
   }
-  return { id: started.getId(), hasExited: exit.hasExited, logTail: () => log, kill, stop }
+  return { id: started.getId(), lost: lost.promise, hasExited: exit.hasExited, logTail: () => log, kill, stop }
 }
 
 function mount(container: LoopbackContainer, data: { source: string; target: string }): void {
@@ -71,16 +77,25 @@ function mount(container: LoopbackContainer, data: { source: string; target: str
   if (isFolder && process.getuid !== undefined) container.withUser(`${process.getuid()}:${process.getgid?.() ?? 0}`)
 }
 
-function watchExit(engine: Engine, id: string): { hasExited: () => boolean; exited: Promise<void> } {
+interface Exit {
+  readonly hasExited: () => boolean
+  readonly exited: Promise<void>
+  /** Stays open when the engine is lost: that says nothing of the container. */
+  readonly code: Promise<number>
+}
+
+function watchExit(engine: Engine, id: string): Exit {
   let ended = false
-  const waiting = engine.client.container.getById(id).wait()
+  const code = Promise.withResolvers<number>()
+  const waiting: Promise<{ StatusCode: number }> = engine.client.container.getById(id).wait()
   const exited = waiting.then(
-    () => {
+    ({ StatusCode }) => {
       ended = true
+      code.resolve(StatusCode)
     },
     () => {
       ended = true
     },
   )
-  return { hasExited: () => ended, exited }
+  return { hasExited: () => ended, exited, code: code.promise }
 }

@@ -5,5 +5,7 @@ export async function startFromUrl(kind: ServerKind, env: NodeJS.ProcessEnv): Pr
   const url = env[kind.urlVariable]
   if (!url) throw new RungUnavailable(`${kind.urlVariable} is not set`, `set ${kind.urlVariable}`)
   const { version } = await kind.checkUrl(url)
-  return { url, version, place: kind.urlVariable, members: [], stop: async () => {} }
+  // Not ours to watch: whoever uses it meets its end as a failed connection.
+  const exited = Promise.withResolvers<never>().promise
+  return { url, version, place: kind.urlVariable, members: [], exited, stop: async () => {} }
 }
