@@ -29,6 +29,7 @@ const clockErrorMs = 20
 /** Worker and caller reach the same deadline together: whichever speaks first, the caller hears CALL_TIMEOUT. */
 const workerTimeouts = new Map<unknown, 'not-applied' | 'unknown'>([
   ['CALL_EXPIRED', 'not-applied'],
+  ['CALLER_GONE', 'not-applied'],
   ['DEADLINE_EXCEEDED', 'unknown'],
 ])
 

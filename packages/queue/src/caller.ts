@@ -169,7 +169,7 @@ export class Caller {
       call.lookAt = now + Math.min(lookMsFirst * 1.5 ** call.looks, lookMsMax)
     }
     lookUp(this.redis, this.keys, due).then(
-      ends => due.forEach((call, index) => void this.#apply(call, ends[index] ?? 'open')),
+      looks => due.forEach((call, index) => void this.#apply(call, looks[index]?.end ?? 'open')),
       error => this.#report(error, 'Looking calls up'),
     )
   }
@@ -186,11 +186,18 @@ export class Caller {
   /** A job that is not there yet will never be; one that may exist is asked for, once, and removed if nobody has begun it. */
   async #giveUp(call: Call, giveUp: GiveUp): Promise<void> {
     if (call.phase === 'preparing') return call.fail(call.givenUp(giveUp, 'not-applied'))
-    const looking = outside(() => cancelJob(this.redis, this.keys, call))
+    const looking = outside(() => this.#lastLook(call, { abort: giveUp.why !== 'timeout' }))
     const end = await within(lastLookMs, looking).catch(() => late)
+    if (!call.isOpen) return
     if (end === 'removed') call.fail(call.givenUp(giveUp, 'not-applied'))
     else if (typeof end === 'object') call.deliver(end)
     else call.fail(call.givenUp(giveUp, 'unknown'))
+  }
+
+  /** A process that was paused for longer than the deadline has its replies yet to read: first those, then the record. */
+  async #lastLook(call: Call, { abort }: { abort: boolean }): Promise<'removed' | RecordedEnd> {
+    await this.#reader.catchUp(this.redis)
+    return call.isOpen ? await cancelJob(this.redis, this.keys, { call, abort }) : 'open'
   }
 
   async #stop(deadlineMs: number): Promise<void> {

@@ -8,6 +8,8 @@ export interface Keys {
   readonly lanes: string
   /** Hash of live processes: their connections and their lanes. */
   readonly processes: string
+  /** Stream of the calls whose jobs run on although their callers gave them up. */
+  readonly cancelled: string
   replies(process: string): string
   /** A key of a BullMQ queue. */
   bullmq(lane: string, part: string): string
@@ -20,6 +22,7 @@ export function createKeys(prefix: string): Keys {
     prefix,
     lanes: `${prefix}:~lanes`,
     processes: `${prefix}:~processes`,
+    cancelled: `${prefix}:~cancelled`,
     replies: process => `${prefix}:~replies:${process}`,
     bullmq: (lane, part) => `${prefix}:${lane}:${part}`,
   }

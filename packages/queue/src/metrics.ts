@@ -15,6 +15,11 @@ export const jobDuration = meter.createHistogram('strata.queue.job.duration', {
   unit: 's',
 })
 
+/** Handlers that went on after their deadline and the grace after it, by job and level. */
+export const leaks = meter.createCounter('strata.queue.leaks', {
+  description: 'Handlers that ignored their signal and lost their slot',
+})
+
 const laneActive = meter.createObservableGauge('strata.queue.lane.active', { description: 'Slots of a lane in use' })
 const laneSlots = meter.createObservableGauge('strata.queue.lane.slots', { description: 'Slots of a lane' })
 const laneWaiting = meter.createObservableGauge('strata.queue.lane.waiting', {

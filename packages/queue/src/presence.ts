@@ -4,7 +4,7 @@ import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 
 /** A process that does not say so for this long counts as gone. */
-const leaseMs = 15_000
+export const leaseMs = 15_000
 
 /** Connections left to people and tools. */
 const reserve = 16
@@ -79,11 +79,20 @@ export class Presence {
   }
 }
 
+/** False when the process has left, or was not heard of for the length of its lease. */
+export async function isProcessAlive(
+  redis: Redis,
+  { keys, id, now }: { keys: Keys; id: string; now: number },
+): Promise<boolean> {
+  const text = await redis.hget(keys.processes, id)
+  return text !== null && readEntry(text, now) !== undefined
+}
+
 /** The slots of every lane over all live processes. */
 export async function readLaneSlots(redis: Redis, options: { keys: Keys; now: number }): Promise<Map<string, number>> {
   const sum = new Map<string, number>()
   for (const text of await redis.hvals(options.keys.processes)) {
-    for (const [lane, slots] of Object.entries(readEntry(text, options.now))) {
+    for (const [lane, slots] of Object.entries(readEntry(text, options.now) ?? {})) {
       sum.set(lane, (sum.get(lane) ?? 0) + slots)
     }
   }
@@ -91,12 +100,12 @@ export async function readLaneSlots(redis: Redis, options: { keys: Keys; now: nu
 }
 
 /** Nothing for a process that is gone, or an entry that is not ours. */
-function readEntry(text: string, now: number): LaneSlots {
+function readEntry(text: string, now: number): LaneSlots | undefined {
   try {
     const { untilMs, lanes } = JSON.parse(text) as { untilMs: number; lanes: LaneSlots }
-    return untilMs < now ? {} : lanes
+    return untilMs < now ? undefined : lanes
   } catch {
-    return {}
+    return undefined
   }
 }
 

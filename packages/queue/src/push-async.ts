@@ -64,7 +64,8 @@ async function send(caller: Caller, call: Call, what: { data: unknown; bullmq: J
   await caller.start()
   await caller.lanes.register(lane)
   if (!call.isOpen) return
-  const deadline = Math.floor(caller.clock.now() + call.remainingMs)
+  const now = caller.clock.now()
+  const times = { deadline: Math.floor(now + call.remainingMs), sent: Math.floor(now) }
   const { level, chain } = plan
   plan.sent()
   call.phase = 'sent'
@@ -73,7 +74,7 @@ async function send(caller: Caller, call: Call, what: { data: unknown; bullmq: J
     lane,
     id: call.jobId,
     data: what.data,
-    envelope: { v: 1, kind: 'call', level, chain, deadline, replyTo: caller.id, callId: call.id },
+    envelope: { v: 1, kind: 'call', level, chain, ...times, replyTo: caller.id, callId: call.id },
     options: what.bullmq,
   })
   caller.watch(call, what.bullmq.jobId === undefined ? undefined : lookMsForChosenId)

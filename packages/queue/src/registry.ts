@@ -10,6 +10,7 @@ export const queueErrors = {
     ...refused,
     when: 'The result of a push was awaited inside the transaction whose commit the push waits for',
   },
+  CALLER_GONE: { ...later, when: "A call was not started, for its caller's process was not heard of for 15 s" },
   CALL_ABORTED: { ...unknown, when: 'A call was given up through its `signal`, or the signal of its caller' },
   CALL_EXPIRED: {
     ...later,
@@ -21,6 +22,10 @@ export const queueErrors = {
   HANDLER_MISSING: { ...refused, when: 'A worker took a job of a name that it has no handler for' },
   INPUT_INVALID: { ...refused, when: "The input of a job does not fit the job's schema, or is not JSON" },
   JOB_FAILED: { ...unknown, when: 'The handler of an awaited job failed with an error that is not a StrataError' },
+  LEAK: {
+    ...unknown,
+    when: 'A handler went on after its signal was aborted and the grace after it: its slot was given to others',
+  },
   OPTION_REFUSED: { ...refused, when: 'An option of a call would break the order of waits, or cannot work' },
   QUEUE_STOPPED: { ...refused, when: 'The queues or the worker are stopping or stopped and take no more work' },
   REDIS_TIMEOUT: { ...unknown, when: 'Redis did not answer in time: a push may have been added' },

@@ -3,6 +3,7 @@ import { dbContextError, type Propagator } from '@strata/db-context'
 import type { Redis } from 'ioredis'
 import { late, within } from './bound.ts'
 import { RedisClock } from './clock.ts'
+import { GivenUpCalls } from './given-up.ts'
 import { Handlers, type Handling } from './handlers.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { fetcherSlots, type Lane, pushLane, stopOrder } from './lane.ts'
@@ -15,7 +16,8 @@ import { Presence } from './presence.ts'
 import { closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
-import { Runner, type RunningJob } from './runner.ts'
+import type { RunningJob } from './run.ts'
+import { Runner } from './runner.ts'
 
 const renewMs = 5000
 
@@ -25,6 +27,7 @@ const handBackMs = 2000
 export interface ServingOptions {
   readonly propagator: Propagator
   readonly slots: number
+  readonly graceMs: number
   readonly fetcher: Omit<FetcherOptions, 'prefix'>
   readonly report: Report
 }
@@ -39,6 +42,7 @@ export class Serving {
   readonly #handlers = new Handlers()
   readonly #runner: Runner
   readonly #watch: LaneWatch
+  readonly #givenUp: GivenUpCalls
   readonly #lanes = new Map<string, OpenLane>()
   readonly #id = randomUUID()
   #presence: Presence | undefined
@@ -59,6 +63,13 @@ export class Serving {
       propagator: options.propagator,
       handlers: this.#handlers,
       clock: this.#clock,
+      graceMs: options.graceMs,
+    })
+    this.#givenUp = new GivenUpCalls({
+      ...shared,
+      clock: this.#clock,
+      isNeeded: () => this.#runner.running.length > 0,
+      found: callId => this.#runner.giveUp(callId),
     })
     this.#watch = new LaneWatch({ ...shared, subscriber: this.#subscriber, found: lane => this.#open(lane) })
   }
@@ -116,6 +127,7 @@ export class Serving {
       this.#presence = presence
       for (const queue of this.#handlers.queues) this.#open(pushLane(queue, this.#options.propagator.isolated))
       await this.#watch.start()
+      this.#givenUp.start()
       await Promise.all([...this.#lanes.values()].map(lane => lane.ready()))
       await presence.renew()
       this.#renewing = outside(() => setInterval(() => this.#renew(), renewMs).unref())
@@ -159,6 +171,7 @@ export class Serving {
       if ((await within(handBackMs, closed)) === late) await this.#dropAll()
     }
     this.#watch.stop()
+    this.#givenUp.stop()
     clearInterval(this.#renewing)
     if (this.#presence && this.#redis.status === 'ready') await within(500, this.#presence.leave())
     await Promise.all([closeRedis(this.#redis), closeRedis(this.#subscriber)])

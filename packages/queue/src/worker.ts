@@ -5,7 +5,7 @@ import type { LaneState } from './lane-state.ts'
 import { observeLanes } from './metrics.ts'
 import { type RedisTarget, readRedisTarget } from './redis.ts'
 import { type Report, warn } from './report.ts'
-import type { RunningJob } from './runner.ts'
+import type { RunningJob } from './run.ts'
 import { Serving } from './serving.ts'
 
 export interface WorkerOptions {
@@ -26,6 +26,11 @@ export interface WorkerOptions {
     readonly stalledIntervalMs?: number
     readonly maxStalledCount?: number
   }
+  /**
+   * How long a handler may go on once its signal is aborted, at its deadline or because its caller gave it up: default 5,000 ms,
+   * at most 60,000. After it the slot goes to others, and the leak is reported and counted (`strata.queue.leaks`).
+   */
+  readonly graceMs?: number
   /** Receives what must not end the worker. Default: a process warning. */
   readonly report?: Report
 }
@@ -62,6 +67,8 @@ export interface WorkerHandle extends AsyncDisposable {
   activities(): RunningJob[]
 }
 
+const graceMsDefault = 5000
+
 const stopDeadlineMsDefault = 10_000
 
 /** Makes a worker; it opens nothing before `start`. @throws CONFIG */
@@ -69,9 +76,12 @@ export function createWorker(options: WorkerOptions): WorkerHandle {
   const { stalled = {}, report = warn } = options
   const slots = options.lanes?.slots ?? 10
   expectSlots(slots)
+  const { graceMs = graceMsDefault } = options
+  expectGrace(graceMs)
   const serving = new Serving(readRedisTarget(options.redis, options.prefix), {
     propagator: options.db.propagator,
     slots,
+    graceMs,
     fetcher: {
       lockDurationMs: stalled.lockDurationMs ?? 10_000,
       stalledIntervalMs: stalled.stalledIntervalMs ?? 5000,
@@ -101,5 +111,12 @@ function expectSlots(slots: number): void {
   if (Number.isInteger(slots) && slots >= 1) return
   throw dbContextError('CONFIG', `Option lanes.slots is ${slots}, expected a whole number of at least 1`, {
     details: { option: 'lanes.slots', got: slots },
+  })
+}
+
+function expectGrace(graceMs: number): void {
+  if (graceMs >= 0 && graceMs <= 60_000) return
+  throw dbContextError('CONFIG', `Option graceMs is ${graceMs}, expected 0 to 60000 ms`, {
+    details: { option: 'graceMs', got: graceMs },
   })
 }
