@@ -61,6 +61,8 @@ export class Call {
   /** The next look at the job's record, on `performance.now()`. */
   lookAt = Number.POSITIVE_INFINITY
   looks = 0
+  /** Looks that found no process that serves the lane, one after the other. */
+  unserved = 0
   /** Looks that found no record. */
   missed = 0
   readonly #deadline: Deadline

@@ -60,7 +60,7 @@ export async function pushAsync(
 
 async function send(caller: Caller, call: Call, what: { data: unknown; bullmq: JobsOptions }): Promise<void> {
   const { job, lane, plan } = call
-  await checkInput(job, what.data)
+  await checkInput(caller, job, what.data)
   await caller.start()
   await caller.lanes.register(lane)
   if (!call.isOpen) return

@@ -7,7 +7,9 @@ import { type Envelope, findReplyAddress, readEnvelope } from './envelope.ts'
 import type { Handlers, Handling } from './handlers.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
-import { jobDuration } from './metrics.ts'
+import { jobDuration, refusals } from './metrics.ts'
+import { MinuteLog } from './minute-log.ts'
+import { putBack } from './put-back.ts'
 import { codeOf, handlerMissing, hasAnotherAttempt, isControlFlow, Refusal } from './refusal.ts'
 import { queueError } from './registry.ts'
 import { Replier, type ReplyAddress } from './replier.ts'
@@ -23,18 +25,27 @@ export interface RunnerOptions {
   readonly keys: Keys
   /** How long a handler may go on once its signal is aborted, in milliseconds. */
   readonly graceMs: number
+  readonly payloadBytesMax: number
   readonly report: Report
+}
+
+/** What BullMQ hands to a processor beside the job. */
+interface Work {
+  readonly token: string | undefined
+  readonly signal: AbortSignal | undefined
 }
 
 /** Runs jobs: reads what came, enters the context of the job, calls the handler, checks and sends its result. */
 export class Runner {
   readonly #options: RunnerOptions
   readonly #replier: Replier
+  readonly #log: MinuteLog
   readonly #runs = new Set<Run>()
   readonly #handBack = new AbortController()
 
   constructor(options: RunnerOptions) {
     this.#options = options
+    this.#log = new MinuteLog(options.report)
     this.#replier = new Replier(options.redis, options.keys, options.report)
   }
 
@@ -48,11 +59,7 @@ export class Runner {
     for (const run of this.#runs) run.abort(queueError('QUEUE_STOPPED', 'Worker is stopping'))
   }
 
-  async run(
-    lane: Lane,
-    job: Job,
-    work: { token: string | undefined; signal: AbortSignal | undefined },
-  ): Promise<unknown> {
+  async run(lane: Lane, job: Job, work: Work): Promise<unknown> {
     const begun = performance.now()
     let level = lane.level
     let result = 'ok'
@@ -62,7 +69,7 @@ export class Runner {
       const envelope = readOrRefuse(found, lane)
       level = envelope.level
       address = envelope.kind === 'call' ? envelope : undefined
-      const value = await this.#execute({ lane, job, envelope, signal: work.signal })
+      const value = await this.#execute({ lane, job, envelope, ...work })
       if (address) this.#replier.succeed(address, value)
       return value
     } catch (error) {
@@ -80,19 +87,20 @@ export class Runner {
     }
   }
 
-  async #execute(at: { lane: Lane; job: Job; envelope: Envelope; signal: AbortSignal | undefined }): Promise<unknown> {
+  async #execute(at: { lane: Lane; job: Job; envelope: Envelope } & Work): Promise<unknown> {
     const { lane, job, envelope } = at
+    const { payloadBytesMax } = this.#options
     const handling = this.#options.handlers.find(lane.queue, job.name)
-    if (!handling) throw new Refusal(handlerMissing(lane, job))
     if (envelope.kind === 'call') await refuseUnawaited(this.#options, job, envelope)
-    const input = await readInput(handling, job)
+    if (!handling) throw (await putBack(this.#options, job, at.token)) ?? new Refusal(handlerMissing(lane, job))
+    const input = await readInput(handling, job, payloadBytesMax)
     const run = new Run(lane, job, envelope)
     const untie = run.follow(at.signal)
     this.#runs.add(run)
     try {
       const incoming = this.#incoming(run, { lane, envelope, handling })
       const value = await this.#enter(incoming, signal => run.begin(() => handling.handler(input, { signal, job })))
-      await checkResult(handling, job, value)
+      await checkResult(handling, job, { value, bytesMax: payloadBytesMax })
       return value
     } catch (error) {
       await run.outlast(this.#options.graceMs, this.#handBack.signal, error).catch(this.#reported)
@@ -144,6 +152,10 @@ export class Runner {
       // A job that has lost its lock is another worker's already.
       await job.moveToWait(token ?? '').catch(() => {})
       return new WaitingError()
+    }
+    if (error instanceof Refusal) {
+      refusals.add(1, { code: error.refusal.code })
+      this.#log.note(error.refusal.code, error.refusal, `Job refused in lane ${job.queueName}`)
     }
     const told = error instanceof Error ? error : new Error(`Thrown: ${String(error)}`)
     const cause = error instanceof Refusal ? error.refusal : error

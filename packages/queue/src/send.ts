@@ -6,6 +6,7 @@ import type { Envelope } from './envelope.ts'
 import type { JobDefinition } from './job-definition.ts'
 import type { Lane } from './lane.ts'
 import { outside } from './outside.ts'
+import { checkPayload } from './payload.ts'
 import { queueError } from './registry.ts'
 import { checkOutgoing, printIssues } from './schema.ts'
 
@@ -24,10 +25,11 @@ export interface Outgoing {
   readonly options: JobsOptions
 }
 
-/** @throws INPUT_INVALID */
-export async function checkInput(job: JobDefinition, data: unknown): Promise<void> {
+/** @throws INPUT_INVALID, PAYLOAD_TOO_LARGE */
+export async function checkInput(caller: Caller, job: JobDefinition, data: unknown): Promise<void> {
   const issues = await checkOutgoing(job.input, data)
-  if (issues.length === 0) return
+  const limit = { bytesMax: caller.payloadBytesMax, outcome: 'not-applied' } as const
+  if (issues.length === 0) return checkPayload({ kind: 'Input', job: job.name }, data, limit)
   throw queueError('INPUT_INVALID', `Input of ${job.name} does not fit: ${printIssues(issues)}`, {
     details: { job: job.name, issues },
   })

@@ -28,6 +28,7 @@ export interface ServingOptions {
   readonly propagator: Propagator
   readonly slots: number
   readonly graceMs: number
+  readonly payloadBytesMax: number
   readonly fetcher: Omit<FetcherOptions, 'prefix'>
   readonly report: Report
 }
@@ -64,6 +65,7 @@ export class Serving {
       handlers: this.#handlers,
       clock: this.#clock,
       graceMs: options.graceMs,
+      payloadBytesMax: options.payloadBytesMax,
     })
     this.#givenUp = new GivenUpCalls({
       ...shared,
@@ -120,6 +122,7 @@ export class Serving {
       const presence = new Presence(this.#redis, {
         keys: this.#keys,
         id: this.#id,
+        propagator: this.#options.propagator,
         connections: this.#connectionsMax(),
         lanes: () => Object.fromEntries(this.readings.map(({ lane, slots }) => [lane, slots])),
       })

@@ -3,6 +3,7 @@ import type { Handler, Handling } from './handlers.ts'
 import type { JobDefinition } from './job-definition.ts'
 import type { LaneState } from './lane-state.ts'
 import { observeLanes } from './metrics.ts'
+import { checkPayloadBytesMax } from './payload.ts'
 import { type RedisTarget, readRedisTarget } from './redis.ts'
 import { type Report, warn } from './report.ts'
 import type { RunningJob } from './run.ts'
@@ -31,6 +32,8 @@ export interface WorkerOptions {
    * at most 60,000. After it the slot goes to others, and the leak is reported and counted (`strata.queue.leaks`).
    */
   readonly graceMs?: number
+  /** The largest input that is run and result that is sent, in bytes of JSON; default 1,048,576 (1 MiB). */
+  readonly payloadBytesMax?: number
   /** Receives what must not end the worker. Default: a process warning. */
   readonly report?: Report
 }
@@ -54,7 +57,8 @@ export interface StopWorkerOptions {
 export interface WorkerHandle extends AsyncDisposable {
   /** Sets the handler of a job, before `start`. @throws CONFIG */
   handle<J extends JobDefinition>(job: J, handler: Handler<J>): void
-  /** Resolves when every queue is served. Idempotent. @throws REDIS_UNREACHABLE within 5 s, CONNECTION_BUDGET, QUEUE_STOPPED */
+  /** Resolves when every queue is served. Idempotent. @throws REDIS_UNREACHABLE within 5 s, CONNECTION_BUDGET, QUEUE_STOPPED, CONFIG where live
+   * processes have other levels or isolation */
   start(): Promise<void>
   /**
    * Takes no more pushes and lets those that run end; then calls, from shallow to deep, so that what a running job awaits is
@@ -82,6 +86,7 @@ export function createWorker(options: WorkerOptions): WorkerHandle {
     propagator: options.db.propagator,
     slots,
     graceMs,
+    payloadBytesMax: checkPayloadBytesMax(options.payloadBytesMax),
     fetcher: {
       lockDurationMs: stalled.lockDurationMs ?? 10_000,
       stalledIntervalMs: stalled.stalledIntervalMs ?? 5000,
