@@ -49,10 +49,13 @@ export interface CallOptions {
 /** A call that waits. It settles exactly once: by the first reply, or by the error of whoever gave it up. */
 export class Call {
   readonly id: string
-  readonly jobId: string
+  /** Another's where the call joined a job that was there. */
+  jobId: string
   readonly job: JobDefinition
-  readonly lane: Lane
+  lane: Lane
   readonly plan: OutgoingCall
+  /** The hash of those that wait for the same job; absent for an id that nobody chose. */
+  claimKey: string | undefined
   readonly since = performance.now()
   readonly deadlineMs: number
   readonly promise: Promise<unknown>

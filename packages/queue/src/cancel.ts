@@ -17,6 +17,15 @@ const cancelledTtlMs = 600_000
  * completed job as gladly as a waiting one.
  */
 const cancelScript = `
+if KEYS[8] then
+  redis.call('HDEL', KEYS[8], 'w:' .. ARGV[3])
+  for _, field in ipairs(redis.call('HKEYS', KEYS[8])) do
+    if string.sub(field, 1, 2) == 'w:' then
+      return {'shared', unpack(redis.call('HMGET', KEYS[1], ${endFields.map(field => `'${field}'`).join(', ')}))}
+    end
+  end
+  redis.call('DEL', KEYS[8])
+end
 if redis.call('EXISTS', KEYS[1]) == 0 then return {'gone'} end
 local starts = redis.call('HMGET', KEYS[1], 'ats', '${putBackField}', 'finishedOn')
 if tonumber(starts[1] or '0') <= tonumber(starts[2] or '0') then
@@ -37,7 +46,7 @@ return {'started', unpack(redis.call('HMGET', KEYS[1], ${endFields.map(field => 
 `
 
 /**
- * With `abort` the worker that runs the job is told, and aborts its signal within a second.
+ * With `abort` (and where no other call waits for the same job) the worker that runs the job is told, and aborts its signal within a second.
  *
  * @returns `removed` when the job will never start, otherwise what its record says
  */
@@ -49,7 +58,9 @@ export async function cancelJob(
   const at = (part: string) => keys.bullmq(call.lane.name, part)
   const lists = [at('wait'), at('paused'), at('prioritized'), at('delayed'), at('events')]
   const args = [call.jobId, abort ? call.id : '']
-  const answer = await redis.eval(cancelScript, 7, at(call.jobId), ...lists, keys.cancelled, ...args)
+  const shared = call.claimKey === undefined ? [] : [call.claimKey]
+  const all = [at(call.jobId), ...lists, keys.cancelled, ...shared]
+  const answer = await redis.eval(cancelScript, all.length, ...all, ...args, call.id)
   const [state, ...fields] = answer as [string, ...(string | null)[]]
   return state === 'removed' ? 'removed' : readRecordedEnd(state !== 'gone', fields)
 }

@@ -11,6 +11,8 @@ export interface Keys {
   /** Stream of the calls whose jobs run on although their callers gave them up. */
   readonly cancelled: string
   replies(process: string): string
+  /** Hash of who waits for the job of a chosen id. */
+  claim(queue: string, id: string): string
   /** A key of a BullMQ queue. */
   bullmq(lane: string, part: string): string
 }
@@ -24,6 +26,7 @@ export function createKeys(prefix: string): Keys {
     processes: `${prefix}:~processes`,
     cancelled: `${prefix}:~cancelled`,
     replies: process => `${prefix}:~replies:${process}`,
+    claim: (queue, id) => `${prefix}:~claim:${queue}:${id}`,
     bullmq: (lane, part) => `${prefix}:${lane}:${part}`,
   }
 }

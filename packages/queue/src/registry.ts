@@ -19,6 +19,10 @@ export const queueErrors = {
   CALLS_LIMIT: { ...later, when: 'As many calls wait in this process as `callsMax` allows' },
   CALL_TIMEOUT: { ...unknown, when: 'A call had no result at its deadline' },
   CONNECTION_BUDGET: { ...refused, when: 'The connections of all processes together do not fit into the server' },
+  DUPLICATE_CALL: {
+    ...refused,
+    when: 'A job with the id of a call waits or runs, but not deeper than the caller, or is a push',
+  },
   ENVELOPE_INVALID: { ...refused, when: 'What travels beside a job cannot be read, or does not fit its lane' },
   HANDLER_MISSING: {
     ...refused,

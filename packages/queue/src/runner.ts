@@ -70,7 +70,7 @@ export class Runner {
       level = envelope.level
       address = envelope.kind === 'call' ? envelope : undefined
       const value = await this.#execute({ lane, job, envelope, ...work })
-      if (address) this.#replier.succeed(address, value)
+      if (address) this.#replier.succeed(job, address, value)
       return value
     } catch (error) {
       result = codeOf(error)

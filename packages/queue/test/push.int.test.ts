@@ -134,7 +134,7 @@ test('what puts a call off or lets others overtake it is refused', async () => {
     { delay: 1 },
     { priority: 1 },
     { lifo: true },
-    { deduplication: { id: 'x' } },
+    { deduplication: { id: 'x', ttl: 1 } },
     { deadlineMs: 0 },
     { deadlineMs: Number.POSITIVE_INFINITY },
   ]
