@@ -12,11 +12,12 @@ import { refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
+import { addressOf, closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import { type RecordedEnd, readReply } from './reply.ts'
 import { ReplyReader } from './reply-reader.ts'
 import type { Report } from './report.ts'
+import { checkServer } from './server-check.ts'
 
 /** The stream of a process that was killed goes away by itself after this; a live one renews it. */
 const streamTtlSeconds = 60
@@ -86,7 +87,7 @@ export class Caller {
     })
   }
 
-  /** Connects once; a failed start is tried anew by the next call. @throws REDIS_UNREACHABLE, CONNECTION_BUDGET, QUEUE_STOPPED */
+  /** Connects once; a failed start is tried anew by the next call. @throws REDIS_UNREACHABLE, REDIS_SETTING, CONNECTION_BUDGET, CONFIG, QUEUE_STOPPED */
   start(): Promise<void> {
     if (this.#stopping !== undefined) return Promise.reject(stopped())
     this.#starting ??= this.#start().catch(error => {
@@ -140,6 +141,8 @@ export class Caller {
 
   async #start(): Promise<void> {
     await Promise.all([reachRedis(this.redis), reachRedis(this.#readerRedis)])
+    const { tellsInfo } = await checkServer(this.redis, addressOf(this.redis), this.#report)
+    this.lanes.skipVersionCheck = !tellsInfo
     await Promise.all([this.clock.sync(this.redis), this.#presence.enter(this.#report), this.#keepStream()])
     this.#reader.start()
     outside(() => {

@@ -1,6 +1,7 @@
-import { type Job, Worker } from 'bullmq'
+import type { Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { within } from './bound.ts'
+import { Fetcher } from './fetcher.ts'
 import { fetcherSlots, type Lane } from './lane.ts'
 import { outside } from './outside.ts'
 import type { Report } from './report.ts'
@@ -15,6 +16,8 @@ const retryMs = 1000
 /** BullMQ's options for the fetchers of every lane, apart from those that make a lane what it is. */
 export interface FetcherOptions {
   readonly prefix: string
+  /** True where the server denies INFO. */
+  readonly skipVersionCheck: boolean
   readonly lockDurationMs: number
   readonly stalledIntervalMs: number
   readonly maxStalledCount: number
@@ -25,7 +28,7 @@ export class OpenLane {
   readonly lane: Lane
   readonly slots: number
   readonly #runner: Runner
-  readonly #fetchers: readonly Worker[]
+  readonly #fetchers: readonly Fetcher[]
   #active = 0
   #isReady = false
 
@@ -37,14 +40,15 @@ export class OpenLane {
     this.lane = lane
     this.slots = options.slots
     this.#runner = runner
-    const { prefix, lockDurationMs, stalledIntervalMs, maxStalledCount } = options.fetcher
+    const { prefix, skipVersionCheck, lockDurationMs, stalledIntervalMs, maxStalledCount } = options.fetcher
     // BullMQ hands a signal only to a processor that declares three parameters.
     const processor = (job: Job, token?: string, signal?: AbortSignal) => this.#run(job, token, signal)
     this.#fetchers = fetcherSlots(options.slots).map(concurrency =>
       outside(() => {
-        const fetcher = new Worker(lane.name, processor, {
+        const fetcher = new Fetcher(lane.name, processor, {
           connection: options.redis,
           prefix,
+          skipVersionCheck,
           concurrency,
           lockDuration: lockDurationMs,
           stalledInterval: stalledIntervalMs,

@@ -34,7 +34,7 @@ export interface QueuesOptions {
  * is undone when its caller rolls back.
  */
 export interface Queues extends AsyncDisposable {
-  /** Connects now rather than at the first job. @throws REDIS_UNREACHABLE within 5 s, CONNECTION_BUDGET, CONFIG where live processes have other levels or isolation */
+  /** Connects now rather than at the first job. @throws REDIS_UNREACHABLE within 5 s, REDIS_SETTING, CONNECTION_BUDGET, CONFIG where live processes have other levels or isolation */
   start(): Promise<void>
   /**
    * Sends a job and does not wait for it. It runs at level 1 as a chain of its own (a job that pushes itself again must not sink

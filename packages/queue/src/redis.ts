@@ -73,12 +73,14 @@ export async function reachRedis(client: Redis): Promise<void> {
   } finally {
     client.off('error', remember)
   }
-  const { host, port } = client.options
-  throw queueError('REDIS_UNREACHABLE', `Redis at ${host}:${port} could not be used within ${reachMs} ms`, {
-    details: { host, port, reachMs },
+  const address = addressOf(client)
+  throw queueError('REDIS_UNREACHABLE', `Redis at ${address} could not be used within ${reachMs} ms`, {
+    details: { address, reachMs },
     cause: lastError,
   })
 }
+
+export const addressOf = ({ options }: Redis): string => options.path ?? `${options.host}:${options.port}`
 
 /**
  * Looks whether Redis still answers. A connection that is open on this side only would keep every command until TCP gives up,

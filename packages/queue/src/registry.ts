@@ -41,6 +41,7 @@ export const queueErrors = {
     when: 'An input or a result is larger than `payloadBytesMax`; a result that is was applied (`applied`)',
   },
   QUEUE_STOPPED: { ...refused, when: 'The queues or the worker are stopping or stopped and take no more work' },
+  REDIS_SETTING: { ...refused, when: 'Redis is older than 6.2, or its `maxmemory-policy` is not `noeviction`' },
   REDIS_TIMEOUT: { ...unknown, when: 'Redis did not answer in time: a push may have been added' },
   REDIS_UNREACHABLE: { ...later, when: 'Redis could not be reached at the start' },
   REPLY_INVALID: { ...unknown, when: 'A reply that came for a call cannot be read' },

@@ -55,6 +55,7 @@ export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string
   } catch (cause) {
     if (cause instanceof StrataError) throw cause
     throw queueError('SEND_FAILED', `Job ${job.name} (${id}) could not be added: ${reason(cause)}`, {
+      outcome: wasNotSent(cause) ? 'not-applied' : 'unknown',
       details: { job: job.name, id, lane: lane.name },
       cause,
     })
@@ -73,3 +74,17 @@ export async function addInTime(caller: Caller, outgoing: Outgoing): Promise<str
 }
 
 const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+/** What Redis says before it runs anything of a script. Out of memory (OOM) is not among them: it comes in the middle of one. */
+const refusedByRedis = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS) /
+
+/** BullMQ checks a job's options first, and a parent that is missing in its script before it writes. */
+const parentMissing = -5
+
+/** True only where it is certain that the job is not there: any other failure may have come after it was added. */
+function wasNotSent(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false
+  if (cause.name === 'ReplyError') return refusedByRedis.test(cause.message)
+  if ('code' in cause && cause.code === parentMissing) return true
+  return /\bJob\.validateOptions\b/.test(cause.stack ?? '')
+}

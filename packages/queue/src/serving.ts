@@ -13,11 +13,12 @@ import type { LaneReading } from './metrics.ts'
 import { type FetcherOptions, OpenLane } from './open-lane.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
+import { addressOf, closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 import type { RunningJob } from './run.ts'
 import { Runner } from './runner.ts'
+import { checkServer } from './server-check.ts'
 
 const renewMs = 5000
 
@@ -29,7 +30,7 @@ export interface ServingOptions {
   readonly slots: number
   readonly graceMs: number
   readonly payloadBytesMax: number
-  readonly fetcher: Omit<FetcherOptions, 'prefix'>
+  readonly fetcher: Omit<FetcherOptions, 'prefix' | 'skipVersionCheck'>
   readonly report: Report
 }
 
@@ -46,10 +47,14 @@ export class Serving {
   readonly #givenUp: GivenUpCalls
   readonly #lanes = new Map<string, OpenLane>()
   readonly #id = randomUUID()
+  #tellsInfo = true
   #presence: Presence | undefined
   #renewing: NodeJS.Timeout | undefined
   #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
+  /** On `performance.now()`. */
+  #stopBy = Number.POSITIVE_INFINITY
+  #shorten: (() => void) | undefined
   /** Call lanes down to this level are closed, or closing. */
   #closedTo = 0
 
@@ -92,6 +97,8 @@ export class Serving {
   }
 
   stop(options: { deadlineMs: number; allAtOnce: boolean }): Promise<void> {
+    this.#stopBy = Math.min(this.#stopBy, performance.now() + options.deadlineMs)
+    this.#shorten?.()
     this.#stopping ??= this.#stop(options)
     return this.#stopping
   }
@@ -119,6 +126,8 @@ export class Serving {
   async #start(): Promise<void> {
     try {
       await Promise.all([reachRedis(this.#redis), reachRedis(this.#subscriber)])
+      const { tellsInfo } = await checkServer(this.#redis, addressOf(this.#redis), this.#options.report)
+      this.#tellsInfo = tellsInfo
       const presence = new Presence(this.#redis, {
         keys: this.#keys,
         id: this.#id,
@@ -153,7 +162,12 @@ export class Serving {
     // A lane of the other isolation, or a forged one: whoever may serve it, this process must not.
     if (lane.kind === 'call' && (!propagator.isolated || lane.level > propagator.levelsMax)) return
     if (this.#stopping && (lane.kind !== 'call' || lane.level <= this.#closedTo)) return
-    const options = { slots, redis: this.#redis, fetcher: { ...fetcher, prefix: this.#keys.prefix }, report }
+    const options = {
+      slots,
+      redis: this.#redis,
+      fetcher: { ...fetcher, prefix: this.#keys.prefix, skipVersionCheck: !this.#tellsInfo },
+      report,
+    }
     const opened = new OpenLane(lane, this.#runner, options)
     this.#lanes.set(lane.name, opened)
     const told = opened.ready().then(() => this.#presence?.renew())
@@ -165,9 +179,9 @@ export class Serving {
     for (const task of tasks) task?.catch(error => this.#options.report(error, 'Renewing the worker'))
   }
 
-  async #stop({ deadlineMs, allAtOnce }: { deadlineMs: number; allAtOnce: boolean }): Promise<void> {
+  async #stop({ allAtOnce }: { allAtOnce: boolean }): Promise<void> {
     const closing = allAtOnce ? this.#closeAll() : this.#closeInOrder()
-    if ((await within(deadlineMs, closing)) === late) {
+    if (!(await this.#endsInTime(closing))) {
       // Closed first, so that no fetcher here takes a job that is handed back.
       const closed = this.#closeAll()
       this.#runner.handBack()
@@ -178,6 +192,17 @@ export class Serving {
     clearInterval(this.#renewing)
     if (this.#presence && this.#redis.status === 'ready') await within(500, this.#presence.leave())
     await Promise.all([closeRedis(this.#redis), closeRedis(this.#subscriber)])
+  }
+
+  /** Waits for the closing until the deadline of the stop, which a second stop may bring forward; false at the deadline. */
+  async #endsInTime(closing: Promise<void>): Promise<boolean> {
+    for (;;) {
+      const { promise: shortened, resolve } = Promise.withResolvers<typeof late>()
+      this.#shorten = () => resolve(late)
+      const end = await within(Math.max(0, this.#stopBy - performance.now()), Promise.race([closing, shortened]))
+      if (end !== late) return true
+      if (this.#stopBy <= performance.now()) return false
+    }
   }
 
   /** Lanes that open meanwhile are deeper than those that are closed, and join the order. */

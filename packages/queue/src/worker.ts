@@ -57,12 +57,13 @@ export interface StopWorkerOptions {
 export interface WorkerHandle extends AsyncDisposable {
   /** Sets the handler of a job, before `start`. @throws CONFIG */
   handle<J extends JobDefinition>(job: J, handler: Handler<J>): void
-  /** Resolves when every queue is served. Idempotent. @throws REDIS_UNREACHABLE within 5 s, CONNECTION_BUDGET, QUEUE_STOPPED, CONFIG where live
+  /** Resolves when every queue is served. Idempotent. @throws REDIS_UNREACHABLE within 5 s, REDIS_SETTING, CONNECTION_BUDGET, QUEUE_STOPPED, CONFIG where live
    * processes have other levels or isolation */
   start(): Promise<void>
   /**
    * Takes no more pushes and lets those that run end; then calls, from shallow to deep, so that what a running job awaits is
-   * served until the end. Idempotent; allowed before `start`.
+   * served until the end. At the deadline what still runs is aborted and handed back to the queue. Works while Redis is away. A
+   * second stop with an earlier deadline cuts the first short; otherwise idempotent. Allowed before `start`.
    */
   stop(options?: StopWorkerOptions): Promise<void>
   /** The lanes of this process; `waiting` counts the jobs of all processes. @throws REDIS_TIMEOUT after 2 s */
