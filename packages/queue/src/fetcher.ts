@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Job, Worker, type WorkerOptions } from 'bullmq'
 
 /**
@@ -8,6 +9,7 @@ import { type Job, Worker, type WorkerOptions } from 'bullmq'
 export class Fetcher extends Worker {
   /** True between a fetched job and its start. Never while the queue counts as drained: then a look must not be left out. */
   #isStarting = false
+  #hasStarted = false
 
   constructor(name: string, processor: ConstructorParameters<typeof Worker>[1], options: WorkerOptions) {
     super(name, processor, options)
@@ -19,7 +21,13 @@ export class Fetcher extends Worker {
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
     if (this.#isStarting) {
       this.#isStarting = false
+      this.#hasStarted = true
       return nothing
+    }
+    if (this.#hasStarted) {
+      this.#hasStarted = false
+      // A handler that has its result at once sends it before this look goes out.
+      await setImmediate()
     }
     const job: Job | undefined = await super.moveToActive(token, name)
     this.#isStarting = job !== undefined
