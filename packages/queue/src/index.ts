@@ -9,6 +9,7 @@ export {
   type JobInput,
   type JobResult,
 } from './job-definition.ts'
+export type { LaneLimiter, LaneOptions, LanesOptions } from './lane-settings.ts'
 export type { LaneState } from './lane-state.ts'
 export type { Pushed, PushOptions, ResultOptions } from './push.ts'
 export type { PushAsyncOptions } from './push-async.ts'

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { within } from './bound.ts'
 import { Fetcher } from './fetcher.ts'
 import { fetcherSlots, type Lane } from './lane.ts'
+import type { LaneSettings } from './lane-settings.ts'
 import { outside } from './outside.ts'
 import type { Report } from './report.ts'
 import type { Runner } from './runner.ts'
@@ -35,9 +36,10 @@ export class OpenLane {
   constructor(
     lane: Lane,
     runner: Runner,
-    options: { slots: number; redis: Redis; fetcher: FetcherOptions; report: Report },
+    options: LaneSettings & { redis: Redis; fetcher: FetcherOptions; report: Report },
   ) {
     this.lane = lane
+    const { limiter } = options
     this.slots = options.slots
     this.#runner = runner
     const { prefix, skipVersionCheck, lockDurationMs, stalledIntervalMs, maxStalledCount } = options.fetcher
@@ -50,6 +52,7 @@ export class OpenLane {
           prefix,
           skipVersionCheck,
           concurrency,
+          ...(limiter ? { limiter: { max: limiter.max, duration: limiter.durationMs } } : {}),
           lockDuration: lockDurationMs,
           stalledInterval: stalledIntervalMs,
           maxStalledCount,

@@ -7,6 +7,7 @@ import { GivenUpCalls } from './given-up.ts'
 import { Handlers, type Handling } from './handlers.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { fetcherSlots, type Lane, pushLane, stopOrder } from './lane.ts'
+import type { LaneSettings } from './lane-settings.ts'
 import { type LaneState, readLanesInTime } from './lane-state.ts'
 import { LaneWatch } from './lane-watch.ts'
 import type { LaneReading } from './metrics.ts'
@@ -27,7 +28,7 @@ const handBackMs = 2000
 
 export interface ServingOptions {
   readonly propagator: Propagator
-  readonly slots: number
+  readonly laneSettings: (queue: string) => LaneSettings
   readonly graceMs: number
   readonly payloadBytesMax: number
   readonly fetcher: Omit<FetcherOptions, 'prefix' | 'skipVersionCheck'>
@@ -151,19 +152,20 @@ export class Serving {
 
   /** Every lane that may ever open here: one of pushes and one a level for each queue. */
   #connectionsMax(): number {
-    const { propagator, slots } = this.#options
+    const { propagator, laneSettings } = this.#options
     const lanes = propagator.isolated ? propagator.levelsMax + 1 : 1
-    return 2 + this.#handlers.queues.length * lanes * fetcherSlots(slots).length
+    const fetchers = this.#handlers.queues.map(queue => fetcherSlots(laneSettings(queue).slots).length)
+    return 2 + lanes * fetchers.reduce((sum, count) => sum + count, 0)
   }
 
   #open(lane: Lane): void {
-    const { propagator, slots, fetcher, report } = this.#options
+    const { propagator, laneSettings, fetcher, report } = this.#options
     if (this.#lanes.has(lane.name) || !this.#handlers.serves(lane.queue)) return
     // A lane of the other isolation, or a forged one: whoever may serve it, this process must not.
     if (lane.kind === 'call' && (!propagator.isolated || lane.level > propagator.levelsMax)) return
     if (this.#stopping && (lane.kind !== 'call' || lane.level <= this.#closedTo)) return
     const options = {
-      slots,
+      ...laneSettings(lane.queue),
       redis: this.#redis,
       fetcher: { ...fetcher, prefix: this.#keys.prefix, skipVersionCheck: !this.#tellsInfo },
       report,

@@ -1,6 +1,7 @@
 import { type DbContext, dbContextError } from '@strata/db-context'
 import type { Handler, Handling } from './handlers.ts'
 import type { JobDefinition } from './job-definition.ts'
+import { type LanesOptions, readLaneSettings } from './lane-settings.ts'
 import type { LaneState } from './lane-state.ts'
 import { observeLanes } from './metrics.ts'
 import { checkPayloadBytesMax } from './payload.ts'
@@ -14,10 +15,8 @@ export interface WorkerOptions {
   readonly redis: RedisTarget
   /** The same as the queues'; default `strata`. */
   readonly prefix?: string
-  readonly lanes?: {
-    /** Jobs at once a lane in this process: a whole number of at least 1, default 10. */
-    readonly slots?: number
-  }
+  /** Slots (default 10) and rate limits of each lane, and of the lanes of some queues. */
+  readonly lanes?: LanesOptions
   /**
    * A job whose worker is gone is run again after at most `lockDurationMs` + `stalledIntervalMs`: 10,000 and 5,000 by default,
    * up to `maxStalledCount` times (1).
@@ -79,13 +78,11 @@ const stopDeadlineMsDefault = 10_000
 /** Makes a worker; it opens nothing before `start`. @throws CONFIG */
 export function createWorker(options: WorkerOptions): WorkerHandle {
   const { stalled = {}, report = warn } = options
-  const slots = options.lanes?.slots ?? 10
-  expectSlots(slots)
   const { graceMs = graceMsDefault } = options
   expectGrace(graceMs)
   const serving = new Serving(readRedisTarget(options.redis, options.prefix), {
     propagator: options.db.propagator,
-    slots,
+    laneSettings: readLaneSettings(options.lanes),
     graceMs,
     payloadBytesMax: checkPayloadBytesMax(options.payloadBytesMax),
     fetcher: {
@@ -111,13 +108,6 @@ export function createWorker(options: WorkerOptions): WorkerHandle {
     [Symbol.asyncDispose]: () => worker.stop(),
   }
   return worker
-}
-
-function expectSlots(slots: number): void {
-  if (Number.isInteger(slots) && slots >= 1) return
-  throw dbContextError('CONFIG', `Option lanes.slots is ${slots}, expected a whole number of at least 1`, {
-    details: { option: 'lanes.slots', got: slots },
-  })
 }
 
 function expectGrace(graceMs: number): void {
