@@ -13,6 +13,11 @@ export interface RunOptions {
   readonly signal?: AbortSignal
   /** Milliseconds until it is given up with `DEADLINE_EXCEEDED`; none by default. */
   readonly deadlineMs?: number
+  /**
+   * What `propagator.inject()` wrote in the service that called this one: the unit begins at its level, in its chain, and ends by
+   * its deadline. From trusted peers only: whoever may send it chooses the level. `HEADER_INVALID` when it cannot be read.
+   */
+  readonly header?: string
   /** Names it in chains and errors; default `run`. */
   readonly name?: string
 }
@@ -114,7 +119,7 @@ export function createDbContext(options: ContextOptions): DbContext {
       return readCurrent(context)
     },
     start: () => context.startup.start(),
-    run: (fn, { name = 'run', ...rest } = {}) => context.runRoot(fn, { name, ...rest }),
+    run: async (fn, { name = 'run', ...rest } = {}) => await context.runRoot(fn, { name, ...rest }),
     switchDb: async (fn, to = {}) => await context.switch(fn, to),
     switchDbIsolate: async fn => await context.switch(fn, { level: context.require().level + 1 }),
     transaction: {
