@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
-import type { Chain } from './chain.ts'
+import type { Chain, ChainLink } from './chain.ts'
 import { type Deadline, deadlineIn } from './deadline.ts'
 import { Ledger } from './ledger.ts'
 import { checkDeeper, checkLevel } from './level.ts'
@@ -22,6 +22,13 @@ import { Statements } from './statement.ts'
 import { Transactions } from './transactions.ts'
 import { Unit } from './unit.ts'
 import { Units } from './units.ts'
+
+export interface RootOptions {
+  readonly name: string
+  readonly deadlineMs?: number
+  readonly signal?: AbortSignal
+  readonly header?: string
+}
 
 /** The parts of one context, wired; {@link createDbContext} is the face on it. */
 export class Context {
@@ -73,11 +80,15 @@ export class Context {
     return scope
   }
 
-  runRoot<T>(body: () => Promise<T>, options: { name: string; deadlineMs?: number; signal?: AbortSignal }): Promise<T> {
+  /** @throws HEADER_INVALID, LEVEL_LIMIT */
+  runRoot<T>(body: () => Promise<T>, options: RootOptions): Promise<T> {
     checkMs('deadlineMs', options.deadlineMs)
-    const chain: Chain = [{ kind: 'run', name: options.name, id: randomUUID(), level: 0 }]
-    const deadline = deadlineIn(options.deadlineMs)
-    return this.#enter(this.#unit({ chain, deadline, signal: options.signal, slot: undefined }), { level: 0, body })
+    const carried = options.header === undefined ? undefined : this.propagator.extract(options.header)
+    const level = carried?.level ?? 0
+    const own: ChainLink = { kind: 'run', name: options.name, id: randomUUID(), level }
+    const chain: Chain = carried ? [...carried.chain, own] : [own]
+    const deadline = Math.min(deadlineIn(options.deadlineMs), deadlineIn(carried?.deadlineMs))
+    return this.#enter(this.#unit({ chain, deadline, signal: options.signal, slot: undefined }), { level, body })
   }
 
   runJob<T>(job: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T> {

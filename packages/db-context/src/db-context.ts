@@ -13,6 +13,11 @@ export interface RunOptions {
   readonly signal?: AbortSignal
   /** Milliseconds until it is given up with `DEADLINE_EXCEEDED`; none by default. */
   readonly deadlineMs?: number
+  /**
+   * What `propagator.inject()` wrote in the service that called this one: the unit begins at its level, in its chain, and ends by
+   * its deadline. From trusted peers only: whoever may send it chooses the level. `HEADER_INVALID` when it cannot be read.
+   */
+  readonly header?: string
   /** Names it in chains and errors; default `run`. */
   readonly name?: string
 }

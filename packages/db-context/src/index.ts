@@ -23,6 +23,7 @@ export {
 } from './db-context.ts'
 export { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 export { type ErrorSpec, errorFactory, hasCode, type Outcome, StrataError, type StrataErrorOptions } from './error.ts'
+export type { CarriedContext } from './header.ts'
 export type { ContextOptions, Isolation } from './options.ts'
 export { type Permit, Permits } from './permits.ts'
 export type { PoolState } from './pool.ts'

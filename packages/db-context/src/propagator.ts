@@ -1,5 +1,6 @@
 import type { Chain, ChainLink } from './chain.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
+import { type CarriedContext, readHeader, writeHeader } from './header.ts'
 import { checkDeeper, checkLevel } from './level.ts'
 import { laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
@@ -58,6 +59,15 @@ export interface Propagator {
   /** Decides on a push: level 1 unless one is given. Works outside a unit of work too. @throws LEVEL_LIMIT, LEVEL_INVALID, LEVEL_ORDER */
   push(options?: { readonly level?: number }): OutgoingPush
   /**
+   * Writes the current context into the value of one header, for a service of ours that is called over HTTP: the work there
+   * begins one level deeper and ends by this caller's deadline. That service hands it to `db.run(fn, { header })`.
+   *
+   * @throws LEVEL_LIMIT, CONTEXT_MISSING, CONTEXT_ENDED
+   */
+  inject(): string
+  /** Reads what `inject` wrote. For trusted peers only: whoever may send it chooses the level. @throws HEADER_INVALID, LEVEL_LIMIT */
+  extract(header: string): CarriedContext
+  /**
    * Runs a job as a unit of work of its own, whatever surrounds it. The body gets the unit's signal, aborted at its deadline
    * or by the job's own signal. @throws LEVEL_LIMIT, LEVEL_INVALID
    */
@@ -99,6 +109,17 @@ export function createPropagator(options: PropagatorOptions): Propagator {
       const transaction = scope && innermostTransaction(scope)
       if (transaction && !transaction.isOpen) throw transactionEnded(transaction.id)
       return { level: at, defer: transaction && (publish => transaction.afterCommit.push(publish)) }
+    },
+    inject() {
+      const scope = options.require()
+      const left = remainingMs(callDeadline(scope))
+      const deadline = Number.isFinite(left) ? { deadlineMs: left } : {}
+      return writeHeader({ level: callLevel(scope, undefined, levelsMax), chain: currentChain(scope), ...deadline })
+    },
+    extract: header => {
+      const carried = readHeader(header)
+      checkLevel(carried.level, levelsMax, carried.chain)
+      return carried
     },
     run: (job, body) => {
       checkLevel(job.level, levelsMax, [link(job), ...job.chain])

@@ -16,6 +16,7 @@ export const dbContextErrors = {
   CONTEXT_MISSING: { ...refused, when: 'A statement or a verb was used outside any unit of work' },
   DATASOURCE_UNKNOWN: { ...refused, when: 'The named datasource is not one of this context' },
   DEADLINE_EXCEEDED: { ...unknown, when: 'The unit of work did not end within its `deadlineMs`' },
+  HEADER_INVALID: { ...refused, when: 'The header that carries the context of a caller over HTTP cannot be read' },
   HOLD_AND_WAIT: {
     ...refused,
     when: 'An enclosing scope holds a permit or a slot that ranks the same as, or above, the one waited for',

@@ -29,6 +29,7 @@ const clockErrorMs = 20
 /** Worker and caller reach the same deadline together: whichever speaks first, the caller hears CALL_TIMEOUT. */
 const workerTimeouts = new Map<unknown, 'not-applied' | 'unknown'>([
   ['CALL_EXPIRED', 'not-applied'],
+  ['CALLER_GONE', 'not-applied'],
   ['DEADLINE_EXCEEDED', 'unknown'],
 ])
 
@@ -48,10 +49,13 @@ export interface CallOptions {
 /** A call that waits. It settles exactly once: by the first reply, or by the error of whoever gave it up. */
 export class Call {
   readonly id: string
-  readonly jobId: string
+  /** Another's where the call joined a job that was there. */
+  jobId: string
   readonly job: JobDefinition
-  readonly lane: Lane
+  lane: Lane
   readonly plan: OutgoingCall
+  /** The hash of those that wait for the same job; absent for an id that nobody chose. */
+  claimKey: string | undefined
   readonly since = performance.now()
   readonly deadlineMs: number
   readonly promise: Promise<unknown>
@@ -60,6 +64,8 @@ export class Call {
   /** The next look at the job's record, on `performance.now()`. */
   lookAt = Number.POSITIVE_INFINITY
   looks = 0
+  /** Looks that found no process that serves the lane, one after the other. */
+  unserved = 0
   /** Looks that found no record. */
   missed = 0
   readonly #deadline: Deadline

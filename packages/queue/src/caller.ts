@@ -3,30 +3,40 @@ import type { Propagator } from '@strata/db-context'
 import type { Redis } from 'ioredis'
 import { late, within } from './bound.ts'
 import { Call, type CallOptions, type GiveUp } from './call.ts'
-import { cancelJob, lookUp } from './cancel.ts'
+import { CallWatch, lookMsFirst } from './call-watch.ts'
+import { cancelJob } from './cancel.ts'
 import { RedisClock } from './clock.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { LaneQueues } from './lane-queues.ts'
+import { refusals } from './metrics.ts'
+import { MinuteLog } from './minute-log.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
+import { addressOf, closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import { type RecordedEnd, readReply } from './reply.ts'
 import { ReplyReader } from './reply-reader.ts'
 import type { Report } from './report.ts'
+import { checkServer } from './server-check.ts'
 
 /** The stream of a process that was killed goes away by itself after this; a live one renews it. */
 const streamTtlSeconds = 60
 const renewMs = 5000
 
-/** How often waiting calls are looked at; each is looked up after 2 s, then ever more rarely up to every 10 s. */
-const sweepMs = 1000
-const lookMsFirst = 2000
-const lookMsMax = 10_000
-const lookBatch = 500
+const sweepMs = 500
 
 /** How long past its deadline a call may ask Redis what became of its job. */
 const lastLookMs = 900
+
+/** What a reply may be longer than its value: an error with its causes is bounded by less. */
+const replyRoom = 1_048_576
+
+export interface CallerOptions {
+  readonly propagator: Propagator
+  readonly callsMax: number
+  readonly payloadBytesMax: number
+  readonly report: Report
+}
 
 /** Everything a process needs to send jobs and get their results: two connections, one stream, the calls that wait. */
 export class Caller {
@@ -36,10 +46,14 @@ export class Caller {
   readonly redis: Redis
   readonly clock = new RedisClock()
   readonly lanes: LaneQueues
+  readonly payloadBytesMax: number
+  readonly #callsMax: number
   readonly #report: Report
+  readonly #log: MinuteLog
   readonly #reader: ReplyReader
   readonly #readerRedis: Redis
   readonly #presence: Presence
+  readonly #watch: CallWatch
   readonly #calls = new Map<string, Call>()
   #starting: Promise<void> | undefined
   #timers: NodeJS.Timeout[] = []
@@ -47,14 +61,25 @@ export class Caller {
   #idle: (() => void) | undefined
   #trimmedTo = '0-0'
 
-  constructor(settings: RedisSettings, propagator: Propagator, report: Report) {
+  constructor(settings: RedisSettings, options: CallerOptions) {
+    const { propagator, report } = options
     this.propagator = propagator
+    this.payloadBytesMax = options.payloadBytesMax
+    this.#callsMax = options.callsMax
     this.#report = report
+    this.#log = new MinuteLog(report)
     this.keys = createKeys(settings.prefix)
     this.redis = openRedis(settings, 'queues', report)
     this.#readerRedis = openRedis(settings, 'replies', report)
     this.lanes = new LaneQueues(this.redis, this.keys, report)
-    this.#presence = new Presence(this.redis, { keys: this.keys, id: this.id, connections: 2, lanes: () => ({}) })
+    this.#watch = new CallWatch({ ...this, calls: () => this.#calls.values(), report })
+    this.#presence = new Presence(this.redis, {
+      keys: this.keys,
+      id: this.id,
+      propagator,
+      connections: 2,
+      lanes: () => ({}),
+    })
     this.#reader = new ReplyReader(this.#readerRedis, {
       key: this.keys.replies(this.id),
       deliver: (callId, text) => this.#deliver(callId, text),
@@ -62,7 +87,7 @@ export class Caller {
     })
   }
 
-  /** Connects once; a failed start is tried anew by the next call. @throws REDIS_UNREACHABLE, CONNECTION_BUDGET, QUEUE_STOPPED */
+  /** Connects once; a failed start is tried anew by the next call. @throws REDIS_UNREACHABLE, REDIS_SETTING, CONNECTION_BUDGET, CONFIG, QUEUE_STOPPED */
   start(): Promise<void> {
     if (this.#stopping !== undefined) return Promise.reject(stopped())
     this.#starting ??= this.#start().catch(error => {
@@ -84,8 +109,13 @@ export class Caller {
     return this.#calls.size
   }
 
-  /** Lets a call wait from now on: before its job is added, so that no reply can come too early. */
+  /**
+   * Lets a call wait from now on: before its job is added, so that no reply can come too early.
+   *
+   * @throws CALLS_LIMIT
+   */
   open(options: Omit<CallOptions, 'onGiveUp' | 'onSettled'>): Call {
+    if (this.#calls.size >= this.#callsMax) throw tooManyCalls(options.job.name, this.#callsMax)
     const call = new Call({
       ...options,
       onGiveUp: (given, why) => void this.#giveUp(given, why).catch(error => given.fail(error)),
@@ -111,6 +141,8 @@ export class Caller {
 
   async #start(): Promise<void> {
     await Promise.all([reachRedis(this.redis), reachRedis(this.#readerRedis)])
+    const { tellsInfo } = await checkServer(this.redis, addressOf(this.redis), this.#report)
+    this.lanes.skipVersionCheck = !tellsInfo
     await Promise.all([this.clock.sync(this.redis), this.#presence.enter(this.#report), this.#keepStream()])
     this.#reader.start()
     outside(() => {
@@ -144,9 +176,14 @@ export class Caller {
   #deliver(callId: string, text: string): void {
     const call = this.#calls.get(callId)
     if (!call) return
-    const reply = readReply(text)
+    const reply = text.length > this.payloadBytesMax + replyRoom ? undefined : readReply(text)
     if (reply) call.deliver(reply)
-    else this.#report(queueError('REPLY_INVALID', `Reply for call ${callId} cannot be read`), 'Reading replies')
+    else this.#refuse(callId)
+  }
+
+  #refuse(callId: string): void {
+    refusals.add(1, { code: 'REPLY_INVALID' })
+    this.#log.note('reply', queueError('REPLY_INVALID', `Reply for call ${callId} cannot be read`), 'Reading replies')
   }
 
   /** Replies that were read need no memory; the bound on the stream's length is for those that are not. */
@@ -160,37 +197,24 @@ export class Caller {
 
   #sweep(): void {
     this.#trim()
-    const now = performance.now()
-    const due: Call[] = []
-    for (const call of this.#calls.values()) if (call.lookAt <= now && due.length < lookBatch) due.push(call)
-    if (due.length === 0) return
-    for (const call of due) {
-      call.looks += 1
-      call.lookAt = now + Math.min(lookMsFirst * 1.5 ** call.looks, lookMsMax)
-    }
-    lookUp(this.redis, this.keys, due).then(
-      ends => due.forEach((call, index) => void this.#apply(call, ends[index] ?? 'open')),
-      error => this.#report(error, 'Looking calls up'),
-    )
-  }
-
-  /** A missing record is looked for twice: the reply may be on its way. */
-  #apply(call: Call, end: RecordedEnd): void {
-    if (end === 'open') return
-    if (end === 'gone') call.missed += 1
-    if (end !== 'gone') call.deliver(end)
-    else if (call.missed === 1) call.lookAt = performance.now() + sweepMs / 2
-    else call.fail(resultLost(call))
+    if (this.#calls.size > 0) this.#watch.sweep().catch(error => this.#report(error, 'Looking calls up'))
   }
 
   /** A job that is not there yet will never be; one that may exist is asked for, once, and removed if nobody has begun it. */
   async #giveUp(call: Call, giveUp: GiveUp): Promise<void> {
     if (call.phase === 'preparing') return call.fail(call.givenUp(giveUp, 'not-applied'))
-    const looking = outside(() => cancelJob(this.redis, this.keys, call))
+    const looking = outside(() => this.#lastLook(call, { abort: giveUp.why !== 'timeout' }))
     const end = await within(lastLookMs, looking).catch(() => late)
+    if (!call.isOpen) return
     if (end === 'removed') call.fail(call.givenUp(giveUp, 'not-applied'))
     else if (typeof end === 'object') call.deliver(end)
     else call.fail(call.givenUp(giveUp, 'unknown'))
+  }
+
+  /** A process that was paused for longer than the deadline has its replies yet to read: first those, then the record. */
+  async #lastLook(call: Call, { abort }: { abort: boolean }): Promise<'removed' | RecordedEnd> {
+    await this.#reader.catchUp(this.redis)
+    return call.isOpen ? await cancelJob(this.redis, this.keys, { call, abort }) : 'open'
   }
 
   async #stop(deadlineMs: number): Promise<void> {
@@ -213,7 +237,7 @@ export class Caller {
 
 export const stopped = () => queueError('QUEUE_STOPPED', 'Queues are stopping: they take no more work')
 
-function resultLost(call: Call) {
-  const message = `Job ${call.jobId} of ${call.job.name} has neither a reply nor a record any more: ask the data`
-  return queueError('RESULT_LOST', message, { details: { ...call.describe(), since: undefined } })
+function tooManyCalls(job: string, callsMax: number) {
+  const message = `Call of ${job} was refused: ${callsMax} calls wait in this process (callsMax). Admit less work, or raise it`
+  return queueError('CALLS_LIMIT', message, { details: { job, callsMax } })
 }

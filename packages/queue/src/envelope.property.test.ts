@@ -12,6 +12,7 @@ const call = fc.record({
   level: fc.integer({ min: 1, max: 64 }),
   chain: fc.array(link, { maxLength: 64 }),
   deadline: fc.nat(),
+  sent: fc.nat(),
   replyTo: fc.uuid(),
   callId: text,
 })

@@ -13,6 +13,10 @@ export interface CallEnvelope {
   readonly chain: readonly ChainLink[]
   /** When the caller gives up, in milliseconds on Redis's clock. */
   readonly deadline: number
+  /** When it was sent, on the same clock; 0 from a caller that does not say. */
+  readonly sent: number
+  /** Set where other calls may wait for the same job: what tells them of its end. */
+  readonly claim?: string
   /** The process whose reply stream gets the result. */
   readonly replyTo: string
   readonly callId: string
@@ -59,15 +63,24 @@ export function readEnvelope(found: unknown, lane: Lane): Envelope {
   }
 
   function decodeCall(value: Record<string, unknown>, level: number): CallEnvelope {
-    const { chain, deadline, callId } = value
+    const { chain, deadline, callId, claim, sent = 0 } = value
     const replyTo = readReplyTo(value)
     if (!isWhole(deadline, 0)) throw invalid(lane, `deadline is ${describe(deadline)}, expected milliseconds`)
+    if (!isWhole(sent, 0)) throw invalid(lane, `sent is ${describe(sent)}, expected milliseconds`)
     if (replyTo === undefined) throw invalid(lane, 'replyTo is not the id of a process')
     if (!isText(callId)) throw invalid(lane, `callId is ${describe(callId)}, expected a text`)
-    if (!Array.isArray(chain) || chain.length > chainLengthMax || !chain.every(isLink)) {
-      throw invalid(lane, `chain is not a list of at most ${chainLengthMax} links`)
-    }
-    return { v: 1, kind: 'call', level, chain: chain.map(copyLink), deadline, replyTo, callId }
+    return { v: 1, kind: 'call', level, chain: readChain(chain), deadline, sent, replyTo, callId, ...readClaim(claim) }
+  }
+
+  function readChain(chain: unknown): ChainLink[] {
+    if (Array.isArray(chain) && chain.length <= chainLengthMax && chain.every(isLink)) return chain.map(copyLink)
+    throw invalid(lane, `chain is not a list of at most ${chainLengthMax} links`)
+  }
+
+  function readClaim(claim: unknown): { claim?: string } {
+    if (claim === undefined) return {}
+    if (isText(claim)) return { claim }
+    throw invalid(lane, `claim is ${describe(claim)}, expected a text`)
   }
 }
 

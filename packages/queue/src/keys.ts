@@ -8,7 +8,11 @@ export interface Keys {
   readonly lanes: string
   /** Hash of live processes: their connections and their lanes. */
   readonly processes: string
+  /** Stream of the calls whose jobs run on although their callers gave them up. */
+  readonly cancelled: string
   replies(process: string): string
+  /** Hash of who waits for the job of a chosen id. */
+  claim(queue: string, id: string): string
   /** A key of a BullMQ queue. */
   bullmq(lane: string, part: string): string
 }
@@ -20,7 +24,9 @@ export function createKeys(prefix: string): Keys {
     prefix,
     lanes: `${prefix}:~lanes`,
     processes: `${prefix}:~processes`,
+    cancelled: `${prefix}:~cancelled`,
     replies: process => `${prefix}:~replies:${process}`,
+    claim: (queue, id) => `${prefix}:~claim:${queue}:${id}`,
     bullmq: (lane, part) => `${prefix}:${lane}:${part}`,
   }
 }

@@ -7,6 +7,8 @@ import type { Report } from './report.ts'
 
 /** The BullMQ queues that this process sends to, all on one connection, and the registry that tells workers of lanes. */
 export class LaneQueues {
+  /** Set where the server denies INFO, by which BullMQ would look. */
+  skipVersionCheck = false
   readonly #redis: Redis
   readonly #keys: Keys
   readonly #report: Report
@@ -22,7 +24,9 @@ export class LaneQueues {
   queue(lane: string): Queue {
     const known = this.#queues.get(lane)
     if (known) return known
-    const queue = outside(() => new Queue(lane, { connection: this.#redis, prefix: this.#keys.prefix }))
+    const { prefix } = this.#keys
+    const options = { connection: this.#redis, prefix, skipVersionCheck: this.skipVersionCheck }
+    const queue = outside(() => new Queue(lane, options))
     queue.on('error', error => this.#report(error, `Queue ${lane}`))
     this.#queues.set(lane, queue)
     return queue

@@ -15,6 +15,16 @@ export const jobDuration = meter.createHistogram('strata.queue.job.duration', {
   unit: 's',
 })
 
+/** Handlers that went on after their deadline and the grace after it, by job and level. */
+export const leaks = meter.createCounter('strata.queue.leaks', {
+  description: 'Handlers that ignored their signal and lost their slot',
+})
+
+/** Jobs and replies that were refused for what they are, by the error's code. */
+export const refusals = meter.createCounter('strata.queue.refusals', {
+  description: 'Jobs and replies that were refused for what they are',
+})
+
 const laneActive = meter.createObservableGauge('strata.queue.lane.active', { description: 'Slots of a lane in use' })
 const laneSlots = meter.createObservableGauge('strata.queue.lane.slots', { description: 'Slots of a lane' })
 const laneWaiting = meter.createObservableGauge('strata.queue.lane.waiting', {

@@ -1,7 +1,9 @@
-import { type Job, Worker } from 'bullmq'
+import type { Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { within } from './bound.ts'
+import { Fetcher } from './fetcher.ts'
 import { fetcherSlots, type Lane } from './lane.ts'
+import type { LaneSettings } from './lane-settings.ts'
 import { outside } from './outside.ts'
 import type { Report } from './report.ts'
 import type { Runner } from './runner.ts'
@@ -15,6 +17,8 @@ const retryMs = 1000
 /** BullMQ's options for the fetchers of every lane, apart from those that make a lane what it is. */
 export interface FetcherOptions {
   readonly prefix: string
+  /** True where the server denies INFO. */
+  readonly skipVersionCheck: boolean
   readonly lockDurationMs: number
   readonly stalledIntervalMs: number
   readonly maxStalledCount: number
@@ -25,27 +29,30 @@ export class OpenLane {
   readonly lane: Lane
   readonly slots: number
   readonly #runner: Runner
-  readonly #fetchers: readonly Worker[]
+  readonly #fetchers: readonly Fetcher[]
   #active = 0
   #isReady = false
 
   constructor(
     lane: Lane,
     runner: Runner,
-    options: { slots: number; redis: Redis; fetcher: FetcherOptions; report: Report },
+    options: LaneSettings & { redis: Redis; fetcher: FetcherOptions; report: Report },
   ) {
     this.lane = lane
+    const { limiter } = options
     this.slots = options.slots
     this.#runner = runner
-    const { prefix, lockDurationMs, stalledIntervalMs, maxStalledCount } = options.fetcher
+    const { prefix, skipVersionCheck, lockDurationMs, stalledIntervalMs, maxStalledCount } = options.fetcher
     // BullMQ hands a signal only to a processor that declares three parameters.
     const processor = (job: Job, token?: string, signal?: AbortSignal) => this.#run(job, token, signal)
     this.#fetchers = fetcherSlots(options.slots).map(concurrency =>
       outside(() => {
-        const fetcher = new Worker(lane.name, processor, {
+        const fetcher = new Fetcher(lane.name, processor, {
           connection: options.redis,
           prefix,
+          skipVersionCheck,
           concurrency,
+          ...(limiter ? { limiter: { max: limiter.max, duration: limiter.durationMs } } : {}),
           lockDuration: lockDurationMs,
           stalledInterval: stalledIntervalMs,
           maxStalledCount,

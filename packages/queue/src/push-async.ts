@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { JobsOptions } from 'bullmq'
 import type { Call } from './call.ts'
 import { type Caller, stopped } from './caller.ts'
+import { cancelJob } from './cancel.ts'
+import { chooseClaim } from './chosen-id.ts'
+import { claimJob } from './claim.ts'
 import type { JobDefinition } from './job-definition.ts'
 import { callLane } from './lane.ts'
 import { queueError } from './registry.ts'
@@ -21,7 +24,7 @@ export interface PushAsyncOptions extends JobsOptions {
 }
 
 /** Whoever waits holds something: a call that others may overtake, or that is put off, could wait for ever (order of queues). */
-const refusedOptions = ['delay', 'priority', 'lifo', 'repeat', 'parent', 'deduplication'] as const
+const refusedOptions = ['delay', 'priority', 'lifo', 'repeat', 'parent'] as const
 
 /** Room for the caller to act on a call that timed out, before its own deadline: a tenth of what is left, at most this. */
 const marginMsMax = 250
@@ -29,20 +32,27 @@ const marginMsMax = 250
 /** A day: nobody waits longer, and a timer cannot. */
 const deadlineMsLimit = 86_400_000
 
-/** A chosen id may belong to a job of an earlier call, whose reply goes there: its record is looked at soon. */
+/** A call may join a job whose replies have just gone out: its record is looked at soon. */
 const lookMsForChosenId = 50
+
+interface Sending {
+  readonly data: unknown
+  readonly bullmq: JobsOptions
+  readonly claim: string | undefined
+}
 
 /** Sends a job and waits for its result; see `Queues.pushAsync`. */
 export async function pushAsync(
   caller: Caller,
   sending: { readonly job: JobDefinition; readonly data: unknown; readonly defaultMs: number },
-  { deadlineMs, signal, dbInfo, ...bullmq }: PushAsyncOptions,
+  { deadlineMs, signal, dbInfo, deduplication, ...bullmq }: PushAsyncOptions,
 ): Promise<unknown> {
   const { job, data } = sending
   if (caller.isStopping) throw stopped()
   const plan = caller.propagator.call(job.name, dbInfo?.level === undefined ? {} : { level: dbInfo.level })
   refuseOptions(job, bullmq)
   checkDeadline(job, deadlineMs)
+  const claim = chooseClaim(job, bullmq.jobId, deduplication)
   const margin = Math.min(marginMsMax, plan.remainingMs / 10)
   const id = randomUUID()
   const call = caller.open({
@@ -54,29 +64,51 @@ export async function pushAsync(
     deadlineMs: Math.min(deadlineMs ?? job.deadlineMs ?? sending.defaultMs, plan.remainingMs - margin),
     signals: signal ? [plan.signal, signal] : [plan.signal],
   })
-  send(caller, call, { data, bullmq }).catch(error => call.fail(error))
+  send(caller, call, { data, bullmq, claim }).catch(error => call.fail(error))
   return await call.promise
 }
 
-async function send(caller: Caller, call: Call, what: { data: unknown; bullmq: JobsOptions }): Promise<void> {
-  const { job, lane, plan } = call
-  await checkInput(job, what.data)
+async function send(caller: Caller, call: Call, what: Sending): Promise<void> {
+  const { job, plan } = call
+  const { claim } = what
+  await checkInput(caller, job, what.data)
   await caller.start()
+  if (claim !== undefined && (await join(caller, call, claim))) return
+  const { lane } = call
   await caller.lanes.register(lane)
-  if (!call.isOpen) return
-  const deadline = Math.floor(caller.clock.now() + call.remainingMs)
+  if (!call.isOpen) return await leave(caller, call)
+  const now = caller.clock.now()
+  const times = { deadline: Math.floor(now + call.remainingMs), sent: Math.floor(now) }
   const { level, chain } = plan
   plan.sent()
   call.phase = 'sent'
+  const shared = claim === undefined ? {} : { claim }
   await addJob(caller, {
     job,
     lane,
     id: call.jobId,
     data: what.data,
-    envelope: { v: 1, kind: 'call', level, chain, deadline, replyTo: caller.id, callId: call.id },
+    envelope: { v: 1, kind: 'call', level, chain, ...times, replyTo: caller.id, callId: call.id, ...shared },
     options: what.bullmq,
   })
-  caller.watch(call, what.bullmq.jobId === undefined ? undefined : lookMsForChosenId)
+  caller.watch(call, claim === undefined ? undefined : lookMsForChosenId)
+}
+
+/** Given up before its job was sent: nobody is to wait for that job. */
+async function leave({ redis, keys }: Caller, call: Call): Promise<void> {
+  if (call.claimKey !== undefined) await cancelJob(redis, keys, { call, abort: false })
+}
+
+/** True where the call has nothing to send: its job is there, or has ended. @throws DUPLICATE_CALL */
+async function join(caller: Caller, call: Call, claim: string): Promise<boolean> {
+  const { levelsMax, isolated } = caller.propagator
+  if (!call.isOpen) return true
+  const claimed = await claimJob(caller, call, { claim, levelsMax, isolated })
+  if (claimed.state === 'new') return false
+  call.plan.sent()
+  if (typeof claimed.end === 'object') call.deliver(claimed.end)
+  else caller.watch(call, lookMsForChosenId)
+  return true
 }
 
 /** @throws OPTION_REFUSED */

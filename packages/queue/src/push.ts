@@ -58,7 +58,7 @@ export async function push(
   const { job, data, defaultMs } = sending
   if (caller.isStopping) throw stopped()
   const plan = caller.propagator.push(dbInfo?.level === undefined ? {} : { level: dbInfo.level })
-  await checkInput(job, data)
+  await checkInput(caller, job, data)
   const lane = pushLane(job.queue, caller.propagator.isolated)
   const made = { caller, job, level: plan.level, defaultMs }
   const publish = async (id: string): Promise<string> => {

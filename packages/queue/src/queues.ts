@@ -1,10 +1,11 @@
-import type { DbContext } from '@strata/db-context'
+import { type DbContext, dbContextError } from '@strata/db-context'
 import type { Queue } from 'bullmq'
 import type { WaitingCall } from './call.ts'
 import { Caller } from './caller.ts'
 import type { JobDefinition, JobInput, JobResult } from './job-definition.ts'
 import { type LaneState, readLanesInTime } from './lane-state.ts'
 import { observeCalls } from './metrics.ts'
+import { checkPayloadBytesMax } from './payload.ts'
 import { type Pushed, type PushOptions, push } from './push.ts'
 import { type PushAsyncOptions, pushAsync } from './push-async.ts'
 import { type RedisTarget, readRedisTarget } from './redis.ts'
@@ -17,6 +18,10 @@ export interface QueuesOptions {
   readonly prefix?: string
   /** The longest wait of a call that names none, nor its job; default 30,000 ms. */
   readonly callDeadlineMs?: number
+  /** How many calls of this process may wait at once; default 10,000. One more is refused at once with CALLS_LIMIT. */
+  readonly callsMax?: number
+  /** The largest input, in bytes of JSON; default 1,048,576 (1 MiB). The workers have the same limit, for results too. */
+  readonly payloadBytesMax?: number
   /** Receives what must not end a call: a connection that dropped, a reply that cannot be read. Default: a process warning. */
   readonly report?: Report
 }
@@ -29,13 +34,13 @@ export interface QueuesOptions {
  * is undone when its caller rolls back.
  */
 export interface Queues extends AsyncDisposable {
-  /** Connects now rather than at the first job. @throws REDIS_UNREACHABLE within 5 s, CONNECTION_BUDGET */
+  /** Connects now rather than at the first job. @throws REDIS_UNREACHABLE within 5 s, REDIS_SETTING, CONNECTION_BUDGET, CONFIG where live processes have other levels or isolation */
   start(): Promise<void>
   /**
    * Sends a job and does not wait for it. It runs at level 1 as a chain of its own (a job that pushes itself again must not sink
    * a level each time). In a transaction it is sent after the commit, and never if that does not come.
    *
-   * @throws INPUT_INVALID, LEVEL_LIMIT, LEVEL_INVALID, LEVEL_ORDER, REDIS_UNREACHABLE, QUEUE_STOPPED (`not-applied`), SEND_FAILED,
+   * @throws INPUT_INVALID, PAYLOAD_TOO_LARGE, LEVEL_LIMIT, LEVEL_INVALID, LEVEL_ORDER, REDIS_UNREACHABLE, QUEUE_STOPPED (`not-applied`), SEND_FAILED,
    * REDIS_TIMEOUT (`unknown`)
    */
   push<J extends JobDefinition>(job: J, data: JobInput<J>, options?: PushOptions): Promise<Pushed<JobResult<J>>>
@@ -44,7 +49,8 @@ export interface Queues extends AsyncDisposable {
    * rollback of the caller.
    *
    * @throws the handler's own StrataError, or JOB_FAILED (`unknown`); LEVEL_LIMIT, LEVEL_ORDER, LEVEL_INVALID, HOLD_AND_WAIT,
-   * CONTEXT_MISSING, CONTEXT_ENDED, INPUT_INVALID, OPTION_REFUSED, REDIS_UNREACHABLE, QUEUE_STOPPED, CALL_EXPIRED (`not-applied`);
+   * CONTEXT_MISSING, CONTEXT_ENDED, INPUT_INVALID, PAYLOAD_TOO_LARGE, OPTION_REFUSED, CALLS_LIMIT, REDIS_UNREACHABLE, QUEUE_STOPPED,
+   * CALL_EXPIRED, LANE_UNSERVED, HANDLER_MISSING (`not-applied`);
    * CALL_TIMEOUT and CALL_ABORTED (`not-applied` or `unknown`, never a guess); RESULT_LOST, SEND_FAILED (`unknown`); RESULT_INVALID (`applied`)
    */
   pushAsync<J extends JobDefinition>(job: J, data: JobInput<J>, options?: PushAsyncOptions): Promise<JobResult<J>>
@@ -64,10 +70,22 @@ export interface Queues extends AsyncDisposable {
 const callDeadlineMsDefault = 30_000
 const stopDeadlineMsDefault = 10_000
 
+function checkCallsMax(got = 10_000): number {
+  if (Number.isInteger(got) && got >= 1 && got <= 1_000_000) return got
+  throw dbContextError('CONFIG', `Option callsMax is ${got}, expected a whole number from 1 to 1000000`, {
+    details: { option: 'callsMax', got },
+  })
+}
+
 /** Makes the sending side; nothing is opened before `start` or the first job. @throws CONFIG */
 export function createQueues(options: QueuesOptions): Queues {
   const { db, callDeadlineMs: defaultMs = callDeadlineMsDefault, report = warn } = options
-  const caller = new Caller(readRedisTarget(options.redis, options.prefix), db.propagator, report)
+  const caller = new Caller(readRedisTarget(options.redis, options.prefix), {
+    propagator: db.propagator,
+    callsMax: checkCallsMax(options.callsMax),
+    payloadBytesMax: checkPayloadBytesMax(options.payloadBytesMax),
+    report,
+  })
   const unobserve = observeCalls(() => caller.waitingCount)
   const queues: Queues = {
     start: () => caller.start(),

@@ -1,16 +1,32 @@
 import { dbContextError } from '@strata/db-context'
-import { Redis, type RedisOptions } from 'ioredis'
+import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import { late, within } from './bound.ts'
 import { prefixDefault } from './keys.ts'
 import { outside } from './outside.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 
-/** Where Redis is: a URL, or ioredis's options (with `url` beside them, if you like) and the prefix of all keys. */
-export type RedisTarget = string | (RedisOptions & { readonly url?: string; readonly prefix?: string })
+/**
+ * Where Redis is: a URL (`rediss:` for TLS, user and password in it), or ioredis's options (Sentinel and TLS by theirs, with `url`
+ * beside them, if you like), or the nodes of a Redis Cluster; and the prefix of all keys.
+ */
+export type RedisTarget =
+  | string
+  | (RedisOptions & { readonly url?: string; readonly prefix?: string })
+  | RedisClusterTarget
+
+export interface RedisClusterTarget {
+  /** Some nodes of the cluster, from which the others are found. */
+  readonly cluster: readonly ClusterNode[]
+  /** ioredis's options of a cluster; those of each connection in `redisOptions`. */
+  readonly clusterOptions?: ClusterOptions
+  /** With a hash tag, as `{strata}`: scripts use keys of several lanes, and a script's keys are in one slot. */
+  readonly prefix?: string
+}
 
 export interface RedisSettings {
   readonly url: string | undefined
+  readonly cluster?: { readonly nodes: readonly ClusterNode[]; readonly options: ClusterOptions }
   readonly options: RedisOptions
   readonly prefix: string
 }
@@ -24,9 +40,10 @@ const answerMsMax = 3000
 const reconnectMsFirst = 20
 const reconnectMsMax = 1000
 
-/** @throws CONFIG for ioredis's own key prefix, which BullMQ cannot work with */
+/** @throws CONFIG for ioredis's own key prefix, which BullMQ cannot work with, and for a cluster without a hash tag */
 export function readRedisTarget(target: RedisTarget, prefix: string | undefined): RedisSettings {
   if (typeof target === 'string') return { url: target, options: {}, prefix: prefix ?? prefixDefault }
+  if ('cluster' in target) return readClusterTarget(target, prefix)
   const { url, prefix: own, ...options } = target
   if (options.keyPrefix) {
     throw dbContextError('CONFIG', `Option redis.keyPrefix is ${options.keyPrefix}, expected none: give prefix instead`)
@@ -49,7 +66,7 @@ export function openRedis(settings: RedisSettings, role: string, report: Report)
     retryStrategy: times => Math.min(reconnectMsFirst * 2 ** Math.min(times, 10), reconnectMsMax),
   }
   return outside(() => {
-    const client = settings.url === undefined ? new Redis(options) : new Redis(settings.url, options)
+    const client = settings.cluster ? openCluster(settings.cluster, options) : openServer(settings.url, options)
     client.on('error', error => report(error, `Redis connection ${role}`))
     return client
   })
@@ -73,11 +90,17 @@ export async function reachRedis(client: Redis): Promise<void> {
   } finally {
     client.off('error', remember)
   }
-  const { host, port } = client.options
-  throw queueError('REDIS_UNREACHABLE', `Redis at ${host}:${port} could not be used within ${reachMs} ms`, {
-    details: { host, port, reachMs },
+  const address = addressOf(client)
+  throw queueError('REDIS_UNREACHABLE', `Redis at ${address} could not be used within ${reachMs} ms`, {
+    details: { address, reachMs },
     cause: lastError,
   })
+}
+
+export const addressOf = (client: Redis): string => {
+  if (client.isCluster) return 'the cluster'
+  const { path, host, port } = client.options
+  return path ?? `${host}:${port}`
 }
 
 /**
@@ -96,4 +119,37 @@ export async function closeRedis(client: Redis): Promise<void> {
   if (client.status !== 'ready') return client.disconnect()
   const answer = await within(500, client.quit()).catch(() => late)
   if (answer === late) client.disconnect()
+}
+
+function readClusterTarget(target: RedisClusterTarget, given: string | undefined): RedisSettings {
+  const prefix = given ?? target.prefix ?? `{${prefixDefault}}`
+  if (!/^\{[^{}]+\}/.test(prefix)) {
+    throw dbContextError(
+      'CONFIG',
+      `Option prefix is ${prefix}, expected a hash tag at its beginning for a cluster: {${prefix}}`,
+      {
+        details: { option: 'prefix', got: prefix },
+      },
+    )
+  }
+  return {
+    url: undefined,
+    options: {},
+    prefix,
+    cluster: { nodes: target.cluster, options: target.clusterOptions ?? {} },
+  }
+}
+
+const openServer = (url: string | undefined, options: RedisOptions): Redis =>
+  url === undefined ? new Redis(options) : new Redis(url, options)
+
+/** A cluster's client takes the same commands; what differs is asked by `isCluster`. */
+function openCluster({ nodes, options }: NonNullable<RedisSettings['cluster']>, redisOptions: RedisOptions): Redis {
+  const cluster = new Cluster([...nodes], {
+    ...options,
+    redisOptions: { ...options.redisOptions, ...redisOptions },
+    lazyConnect: true,
+    clusterRetryStrategy: times => Math.min(reconnectMsFirst * 2 ** Math.min(times, 10), reconnectMsMax),
+  })
+  return cluster as unknown as Redis
 }

@@ -1,6 +1,5 @@
 import type { StrataError } from '@strata/db-context'
 import { type Job, UnrecoverableError } from 'bullmq'
-import type { CallEnvelope } from './envelope.ts'
 import type { Lane } from './lane.ts'
 import { queueError } from './registry.ts'
 
@@ -29,12 +28,6 @@ export function hasAnotherAttempt(job: Job, error: Error): boolean {
 export function codeOf(error: unknown): string {
   const known = error instanceof Refusal ? error.refusal : error
   return known instanceof Error && 'code' in known ? String(known.code) : 'ERROR'
-}
-
-export function expired(envelope: CallEnvelope, job: Job) {
-  return queueError('CALL_EXPIRED', `Call of ${job.name} (${job.id}) was taken after its deadline and not started`, {
-    details: { job: job.name, id: job.id, level: envelope.level },
-  })
 }
 
 export function handlerMissing(lane: Lane, job: Job) {

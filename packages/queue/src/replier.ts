@@ -1,6 +1,8 @@
 import type { Job } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { settleScript } from './claim.ts'
 import type { Keys } from './keys.ts'
+import { parseCallLane } from './lane.ts'
 import { outside } from './outside.ts'
 import { encodeReply, type Reply } from './reply.ts'
 import type { Report } from './report.ts'
@@ -9,6 +11,8 @@ import { encodeError } from './wire-error.ts'
 export interface ReplyAddress {
   readonly replyTo: string
   readonly callId: string
+  /** Set where others may wait for the same job. */
+  readonly claim?: string
 }
 
 /** The longest stream of replies that a caller may leave unread. */
@@ -33,24 +37,28 @@ export class Replier {
     this.#report = report
   }
 
-  succeed(address: ReplyAddress, value: unknown): void {
-    this.#send(address, value === undefined ? { v: 1, ok: true } : { v: 1, ok: true, value })
+  succeed(job: Job, address: ReplyAddress, value: unknown): void {
+    this.#send(job, address, value === undefined ? { v: 1, ok: true } : { v: 1, ok: true, value })
   }
 
   /** The error is kept with the job too, whole, for a caller that has to look it up. */
   fail({ job, address, error }: { job: Job; address: ReplyAddress | undefined; error: unknown }): void {
     const wire = encodeError(error)
-    if (address) this.#send(address, { v: 1, ok: false, error: wire })
+    if (address) this.#send(job, address, { v: 1, ok: false, error: wire })
     const key = this.#keys.bullmq(job.queueName, job.id ?? '')
     this.#forget(outside(() => this.#redis.eval(keepErrorScript, 1, key, JSON.stringify(wire))))
   }
 
-  #send({ replyTo, callId }: ReplyAddress, reply: Reply): void {
+  #send(job: Job, { replyTo, callId, claim }: ReplyAddress, reply: Reply): void {
     const key = this.#keys.replies(replyTo)
-    const sending = outside(() =>
-      this.#redis.xadd(key, 'NOMKSTREAM', 'MAXLEN', '~', repliesMax, '*', 'c', callId, 'r', encodeReply(reply)),
+    const text = encodeReply(reply)
+    this.#forget(
+      outside(() => this.#redis.xadd(key, 'NOMKSTREAM', 'MAXLEN', '~', repliesMax, '*', 'c', callId, 'r', text)),
     )
-    this.#forget(sending)
+    if (claim === undefined) return
+    const shared = this.#keys.claim(queueOf(job.queueName), claim)
+    const args = [job.id ?? '', callId, text, this.#keys.replies(''), repliesMax]
+    this.#forget(outside(() => this.#redis.eval(settleScript, 1, shared, ...args)))
   }
 
   /** A reply that could not be sent is found by the caller in the job's record. */
@@ -58,3 +66,5 @@ export class Replier {
     sending.catch(error => this.#report(error, 'Sending a reply'))
   }
 }
+
+const queueOf = (lane: string): string => parseCallLane(lane)?.queue ?? lane

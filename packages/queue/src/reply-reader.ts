@@ -11,6 +11,8 @@ const answerMsMax = blockMs + 2000
 
 const readMax = 500
 
+type Streams = readonly [key: string, entries: [id: string, fields: string[]][]][]
+
 /**
  * Reads one stream on a connection of its own, from the first entry on. It remembers where it was, so that a dropped
  * connection loses nothing that the stream still holds.
@@ -22,6 +24,7 @@ export class ReplyReader {
   readonly #report: Report
   #lastId = '0-0'
   #stopping = false
+  #catchingUp: Promise<void> | undefined
   #loop: Promise<void> | undefined
 
   constructor(
@@ -32,6 +35,21 @@ export class ReplyReader {
     this.#key = options.key
     this.#deliver = options.deliver
     this.#report = options.report
+  }
+
+  /** Reads what has come but was not read yet on another connection, as after a pause of the whole process. */
+  catchUp(redis: Redis): Promise<void> {
+    this.#catchingUp ??= this.#catchUp(redis).finally(() => {
+      this.#catchingUp = undefined
+    })
+    return this.#catchingUp
+  }
+
+  async #catchUp(redis: Redis): Promise<void> {
+    for (let from: string | undefined = this.#lastId; from !== undefined; ) {
+      const streams: Streams | null = await redis.xread('COUNT', readMax, 'STREAMS', this.#key, from)
+      from = this.#deliverAll(streams ?? [])
+    }
   }
 
   start(): void {
@@ -65,12 +83,19 @@ export class ReplyReader {
     const reading = this.#redis.xread('COUNT', readMax, 'BLOCK', blockMs, 'STREAMS', this.#key, this.#lastId)
     const streams = await within(answerMsMax, reading)
     if (streams === late) return this.#redis.disconnect(true)
-    for (const [, entries] of streams ?? []) {
+    this.#lastId = this.#deliverAll(streams ?? []) ?? this.#lastId
+  }
+
+  /** @returns the id of the last entry */
+  #deliverAll(streams: Streams): string | undefined {
+    let last: string | undefined
+    for (const [, entries] of streams) {
       for (const [id, fields] of entries) {
-        this.#lastId = id
+        last = id
         const [name, callId, , reply] = fields
         if (name === 'c' && callId !== undefined && reply !== undefined) this.#deliver(callId, reply)
       }
     }
+    return last
   }
 }

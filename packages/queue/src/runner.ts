@@ -3,27 +3,19 @@ import { type Job, WaitingError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { RedisClock } from './clock.ts'
 import { checkResult, readInput } from './contract.ts'
-import { type CallEnvelope, type Envelope, findReplyAddress, readEnvelope } from './envelope.ts'
-import type { Handlers } from './handlers.ts'
+import { type Envelope, findReplyAddress, readEnvelope } from './envelope.ts'
+import type { Handlers, Handling } from './handlers.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
-import { jobDuration } from './metrics.ts'
-import { codeOf, expired, handlerMissing, hasAnotherAttempt, isControlFlow, Refusal } from './refusal.ts'
+import { jobDuration, refusals } from './metrics.ts'
+import { MinuteLog } from './minute-log.ts'
+import { putBack } from './put-back.ts'
+import { codeOf, handlerMissing, hasAnotherAttempt, isControlFlow, Refusal } from './refusal.ts'
 import { queueError } from './registry.ts'
 import { Replier, type ReplyAddress } from './replier.ts'
 import type { Report } from './report.ts'
-
-/** A job that runs in this process: what `worker.activities()` shows. */
-export interface RunningJob {
-  readonly id: string
-  readonly job: string
-  readonly level: number
-  /** The outermost work of its chain: itself for a push. */
-  readonly root: string
-  readonly lane: string
-  /** On `performance.now()` of this process. */
-  readonly since: number
-}
+import { Run, type RunningJob } from './run.ts'
+import { refuseUnawaited } from './startable.ts'
 
 export interface RunnerOptions {
   readonly propagator: Propagator
@@ -31,23 +23,29 @@ export interface RunnerOptions {
   readonly redis: Redis
   readonly clock: RedisClock
   readonly keys: Keys
+  /** How long a handler may go on once its signal is aborted, in milliseconds. */
+  readonly graceMs: number
+  readonly payloadBytesMax: number
   readonly report: Report
 }
 
-interface Run {
-  readonly running: RunningJob
-  readonly abort: AbortController
+/** What BullMQ hands to a processor beside the job. */
+interface Work {
+  readonly token: string | undefined
+  readonly signal: AbortSignal | undefined
 }
 
 /** Runs jobs: reads what came, enters the context of the job, calls the handler, checks and sends its result. */
 export class Runner {
   readonly #options: RunnerOptions
   readonly #replier: Replier
+  readonly #log: MinuteLog
   readonly #runs = new Set<Run>()
   readonly #handBack = new AbortController()
 
   constructor(options: RunnerOptions) {
     this.#options = options
+    this.#log = new MinuteLog(options.report)
     this.#replier = new Replier(options.redis, options.keys, options.report)
   }
 
@@ -58,14 +56,10 @@ export class Runner {
   /** Aborts what runs and gives those jobs back to the queue, for another worker to run. */
   handBack(): void {
     this.#handBack.abort()
-    for (const { abort } of this.#runs) abort.abort(queueError('QUEUE_STOPPED', 'Worker is stopping'))
+    for (const run of this.#runs) run.abort(queueError('QUEUE_STOPPED', 'Worker is stopping'))
   }
 
-  async run(
-    lane: Lane,
-    job: Job,
-    work: { token: string | undefined; signal: AbortSignal | undefined },
-  ): Promise<unknown> {
+  async run(lane: Lane, job: Job, work: Work): Promise<unknown> {
     const begun = performance.now()
     let level = lane.level
     let result = 'ok'
@@ -75,8 +69,8 @@ export class Runner {
       const envelope = readOrRefuse(found, lane)
       level = envelope.level
       address = envelope.kind === 'call' ? envelope : undefined
-      const value = await this.#execute({ lane, job, envelope, signal: work.signal })
-      if (address) this.#replier.succeed(address, value)
+      const value = await this.#execute({ lane, job, envelope, ...work })
+      if (address) this.#replier.succeed(job, address, value)
       return value
     } catch (error) {
       result = codeOf(error)
@@ -86,37 +80,68 @@ export class Runner {
     }
   }
 
-  async #execute(at: { lane: Lane; job: Job; envelope: Envelope; signal: AbortSignal | undefined }): Promise<unknown> {
+  /** Aborts the job of a call that its caller gave up. */
+  giveUp(callId: string): void {
+    for (const run of this.#runs) {
+      if (run.callId === callId) run.abort(queueError('CALL_ABORTED', 'Caller of this job gave it up'))
+    }
+  }
+
+  async #execute(at: { lane: Lane; job: Job; envelope: Envelope } & Work): Promise<unknown> {
     const { lane, job, envelope } = at
-    const { propagator, handlers, clock } = this.#options
-    const handling = handlers.find(lane.queue, job.name)
-    if (!handling) throw new Refusal(handlerMissing(lane, job))
-    const deadlineMs = envelope.kind === 'call' ? envelope.deadline - clock.now() : handling.job.deadlineMs
-    if (deadlineMs !== undefined && deadlineMs <= 0) throw new Refusal(expired(envelope as CallEnvelope, job))
-    const input = await readInput(handling, job)
-    const chain = envelope.kind === 'call' ? envelope.chain : []
-    const abort = new AbortController()
-    const run = { abort, running: describe(lane, job, envelope) }
-    const relay = () => abort.abort(at.signal?.reason)
-    at.signal?.addEventListener('abort', relay, { once: true })
+    const { payloadBytesMax } = this.#options
+    const handling = this.#options.handlers.find(lane.queue, job.name)
+    if (envelope.kind === 'call') await refuseUnawaited(this.#options, job, envelope)
+    if (!handling) throw (await putBack(this.#options, job, at.token)) ?? new Refusal(handlerMissing(lane, job))
+    const input = await readInput(handling, job, payloadBytesMax)
+    const run = new Run(lane, job, envelope)
+    const untie = run.follow(at.signal)
     this.#runs.add(run)
     try {
-      const incoming = {
-        name: job.name,
-        id: run.running.id,
-        level: envelope.level,
-        chain,
-        signal: abort.signal,
-        lane: { queue: lane.queue, level: lane.level },
-        ...(deadlineMs === undefined ? {} : { deadlineMs }),
-      }
-      const value = await enter(propagator, incoming, signal => handling.handler(input, { signal, job }))
-      await checkResult(handling, job, value)
+      const incoming = this.#incoming(run, { lane, envelope, handling })
+      const value = await this.#enter(incoming, signal => run.begin(() => handling.handler(input, { signal, job })))
+      await checkResult(handling, job, { value, bytesMax: payloadBytesMax })
       return value
+    } catch (error) {
+      await run.outlast(this.#options.graceMs, this.#handBack.signal, error).catch(this.#reported)
+      throw error
     } finally {
       this.#runs.delete(run)
-      at.signal?.removeEventListener('abort', relay)
+      untie()
     }
+  }
+
+  #incoming({ running, signal }: Run, at: { lane: Lane; envelope: Envelope; handling: Handling }): IncomingJob {
+    const { lane, envelope, handling } = at
+    const isCall = envelope.kind === 'call'
+    const deadlineMs = isCall ? envelope.deadline - this.#options.clock.now() : handling.job.deadlineMs
+    return {
+      name: running.job,
+      id: running.id,
+      level: envelope.level,
+      chain: isCall ? envelope.chain : [],
+      signal,
+      lane: { queue: lane.queue, level: lane.level },
+      ...(deadlineMs === undefined ? {} : { deadlineMs: Math.max(0, deadlineMs) }),
+    }
+  }
+
+  /** Enters the job's context; a level that this process does not have is a refusal. */
+  async #enter<T>(incoming: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    let begun = false
+    try {
+      return await this.#options.propagator.run(incoming, signal => {
+        begun = true
+        return body(signal)
+      })
+    } catch (error) {
+      throw !begun && hasCode(error, 'LEVEL_LIMIT') ? new Refusal(error) : error
+    }
+  }
+
+  readonly #reported = (error: unknown) => {
+    this.#options.report(error, 'Running a job')
+    throw error
   }
 
   /** What BullMQ is to be told; the caller hears of it when BullMQ will not try again. */
@@ -127,6 +152,10 @@ export class Runner {
       // A job that has lost its lock is another worker's already.
       await job.moveToWait(token ?? '').catch(() => {})
       return new WaitingError()
+    }
+    if (error instanceof Refusal) {
+      refusals.add(1, { code: error.refusal.code })
+      this.#log.note(error.refusal.code, error.refusal, `Job refused in lane ${job.queueName}`)
     }
     const told = error instanceof Error ? error : new Error(`Thrown: ${String(error)}`)
     const cause = error instanceof Refusal ? error.refusal : error
@@ -141,27 +170,4 @@ function readOrRefuse(found: unknown, lane: Lane): Envelope {
   } catch (error) {
     throw hasCode(error, 'ENVELOPE_INVALID') ? new Refusal(error) : error
   }
-}
-
-/** Enters the job's context; a level that this process does not have is a refusal. */
-async function enter<T>(
-  propagator: Propagator,
-  incoming: IncomingJob,
-  body: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  let begun = false
-  try {
-    return await propagator.run(incoming, signal => {
-      begun = true
-      return body(signal)
-    })
-  } catch (error) {
-    throw !begun && hasCode(error, 'LEVEL_LIMIT') ? new Refusal(error) : error
-  }
-}
-
-const describe = (lane: Lane, job: Job, envelope: Envelope): RunningJob => {
-  const id = job.id ?? ''
-  const root = (envelope.kind === 'call' && envelope.chain[0]?.id) || id
-  return { id, job: job.name, level: envelope.level, root, lane: lane.name, since: performance.now() }
 }

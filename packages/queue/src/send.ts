@@ -6,6 +6,7 @@ import type { Envelope } from './envelope.ts'
 import type { JobDefinition } from './job-definition.ts'
 import type { Lane } from './lane.ts'
 import { outside } from './outside.ts'
+import { checkPayload } from './payload.ts'
 import { queueError } from './registry.ts'
 import { checkOutgoing, printIssues } from './schema.ts'
 
@@ -24,10 +25,11 @@ export interface Outgoing {
   readonly options: JobsOptions
 }
 
-/** @throws INPUT_INVALID */
-export async function checkInput(job: JobDefinition, data: unknown): Promise<void> {
+/** @throws INPUT_INVALID, PAYLOAD_TOO_LARGE */
+export async function checkInput(caller: Caller, job: JobDefinition, data: unknown): Promise<void> {
   const issues = await checkOutgoing(job.input, data)
-  if (issues.length === 0) return
+  const limit = { bytesMax: caller.payloadBytesMax, outcome: 'not-applied' } as const
+  if (issues.length === 0) return checkPayload({ kind: 'Input', job: job.name }, data, limit)
   throw queueError('INPUT_INVALID', `Input of ${job.name} does not fit: ${printIssues(issues)}`, {
     details: { job: job.name, issues },
   })
@@ -53,6 +55,7 @@ export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string
   } catch (cause) {
     if (cause instanceof StrataError) throw cause
     throw queueError('SEND_FAILED', `Job ${job.name} (${id}) could not be added: ${reason(cause)}`, {
+      outcome: wasNotSent(cause) ? 'not-applied' : 'unknown',
       details: { job: job.name, id, lane: lane.name },
       cause,
     })
@@ -71,3 +74,17 @@ export async function addInTime(caller: Caller, outgoing: Outgoing): Promise<str
 }
 
 const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+/** What Redis says before it runs anything of a script. Out of memory (OOM) is not among them: it comes in the middle of one. */
+const refusedByRedis = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS) /
+
+/** BullMQ checks a job's options first, and a parent that is missing in its script before it writes. */
+const parentMissing = -5
+
+/** True only where it is certain that the job is not there: any other failure may have come after it was added. */
+function wasNotSent(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false
+  if (cause.name === 'ReplyError') return refusedByRedis.test(cause.message)
+  if ('code' in cause && cause.code === parentMissing) return true
+  return /\bJob\.validateOptions\b/.test(cause.stack ?? '')
+}

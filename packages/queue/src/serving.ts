@@ -3,19 +3,23 @@ import { dbContextError, type Propagator } from '@strata/db-context'
 import type { Redis } from 'ioredis'
 import { late, within } from './bound.ts'
 import { RedisClock } from './clock.ts'
+import { GivenUpCalls } from './given-up.ts'
 import { Handlers, type Handling } from './handlers.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { fetcherSlots, type Lane, pushLane, stopOrder } from './lane.ts'
+import type { LaneSettings } from './lane-settings.ts'
 import { type LaneState, readLanesInTime } from './lane-state.ts'
 import { LaneWatch } from './lane-watch.ts'
 import type { LaneReading } from './metrics.ts'
 import { type FetcherOptions, OpenLane } from './open-lane.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
+import { addressOf, closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
-import { Runner, type RunningJob } from './runner.ts'
+import type { RunningJob } from './run.ts'
+import { Runner } from './runner.ts'
+import { checkServer } from './server-check.ts'
 
 const renewMs = 5000
 
@@ -24,8 +28,10 @@ const handBackMs = 2000
 
 export interface ServingOptions {
   readonly propagator: Propagator
-  readonly slots: number
-  readonly fetcher: Omit<FetcherOptions, 'prefix'>
+  readonly laneSettings: (queue: string) => LaneSettings
+  readonly graceMs: number
+  readonly payloadBytesMax: number
+  readonly fetcher: Omit<FetcherOptions, 'prefix' | 'skipVersionCheck'>
   readonly report: Report
 }
 
@@ -39,12 +45,17 @@ export class Serving {
   readonly #handlers = new Handlers()
   readonly #runner: Runner
   readonly #watch: LaneWatch
+  readonly #givenUp: GivenUpCalls
   readonly #lanes = new Map<string, OpenLane>()
   readonly #id = randomUUID()
+  #tellsInfo = true
   #presence: Presence | undefined
   #renewing: NodeJS.Timeout | undefined
   #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
+  /** On `performance.now()`. */
+  #stopBy = Number.POSITIVE_INFINITY
+  #shorten: (() => void) | undefined
   /** Call lanes down to this level are closed, or closing. */
   #closedTo = 0
 
@@ -59,6 +70,14 @@ export class Serving {
       propagator: options.propagator,
       handlers: this.#handlers,
       clock: this.#clock,
+      graceMs: options.graceMs,
+      payloadBytesMax: options.payloadBytesMax,
+    })
+    this.#givenUp = new GivenUpCalls({
+      ...shared,
+      clock: this.#clock,
+      isNeeded: () => this.#runner.running.length > 0,
+      found: callId => this.#runner.giveUp(callId),
     })
     this.#watch = new LaneWatch({ ...shared, subscriber: this.#subscriber, found: lane => this.#open(lane) })
   }
@@ -79,6 +98,8 @@ export class Serving {
   }
 
   stop(options: { deadlineMs: number; allAtOnce: boolean }): Promise<void> {
+    this.#stopBy = Math.min(this.#stopBy, performance.now() + options.deadlineMs)
+    this.#shorten?.()
     this.#stopping ??= this.#stop(options)
     return this.#stopping
   }
@@ -106,9 +127,12 @@ export class Serving {
   async #start(): Promise<void> {
     try {
       await Promise.all([reachRedis(this.#redis), reachRedis(this.#subscriber)])
+      const { tellsInfo } = await checkServer(this.#redis, addressOf(this.#redis), this.#options.report)
+      this.#tellsInfo = tellsInfo
       const presence = new Presence(this.#redis, {
         keys: this.#keys,
         id: this.#id,
+        propagator: this.#options.propagator,
         connections: this.#connectionsMax(),
         lanes: () => Object.fromEntries(this.readings.map(({ lane, slots }) => [lane, slots])),
       })
@@ -116,6 +140,7 @@ export class Serving {
       this.#presence = presence
       for (const queue of this.#handlers.queues) this.#open(pushLane(queue, this.#options.propagator.isolated))
       await this.#watch.start()
+      this.#givenUp.start()
       await Promise.all([...this.#lanes.values()].map(lane => lane.ready()))
       await presence.renew()
       this.#renewing = outside(() => setInterval(() => this.#renew(), renewMs).unref())
@@ -127,18 +152,24 @@ export class Serving {
 
   /** Every lane that may ever open here: one of pushes and one a level for each queue. */
   #connectionsMax(): number {
-    const { propagator, slots } = this.#options
+    const { propagator, laneSettings } = this.#options
     const lanes = propagator.isolated ? propagator.levelsMax + 1 : 1
-    return 2 + this.#handlers.queues.length * lanes * fetcherSlots(slots).length
+    const fetchers = this.#handlers.queues.map(queue => fetcherSlots(laneSettings(queue).slots).length)
+    return 2 + lanes * fetchers.reduce((sum, count) => sum + count, 0)
   }
 
   #open(lane: Lane): void {
-    const { propagator, slots, fetcher, report } = this.#options
+    const { propagator, laneSettings, fetcher, report } = this.#options
     if (this.#lanes.has(lane.name) || !this.#handlers.serves(lane.queue)) return
     // A lane of the other isolation, or a forged one: whoever may serve it, this process must not.
     if (lane.kind === 'call' && (!propagator.isolated || lane.level > propagator.levelsMax)) return
     if (this.#stopping && (lane.kind !== 'call' || lane.level <= this.#closedTo)) return
-    const options = { slots, redis: this.#redis, fetcher: { ...fetcher, prefix: this.#keys.prefix }, report }
+    const options = {
+      ...laneSettings(lane.queue),
+      redis: this.#redis,
+      fetcher: { ...fetcher, prefix: this.#keys.prefix, skipVersionCheck: !this.#tellsInfo },
+      report,
+    }
     const opened = new OpenLane(lane, this.#runner, options)
     this.#lanes.set(lane.name, opened)
     const told = opened.ready().then(() => this.#presence?.renew())
@@ -150,18 +181,30 @@ export class Serving {
     for (const task of tasks) task?.catch(error => this.#options.report(error, 'Renewing the worker'))
   }
 
-  async #stop({ deadlineMs, allAtOnce }: { deadlineMs: number; allAtOnce: boolean }): Promise<void> {
+  async #stop({ allAtOnce }: { allAtOnce: boolean }): Promise<void> {
     const closing = allAtOnce ? this.#closeAll() : this.#closeInOrder()
-    if ((await within(deadlineMs, closing)) === late) {
+    if (!(await this.#endsInTime(closing))) {
       // Closed first, so that no fetcher here takes a job that is handed back.
       const closed = this.#closeAll()
       this.#runner.handBack()
       if ((await within(handBackMs, closed)) === late) await this.#dropAll()
     }
     this.#watch.stop()
+    this.#givenUp.stop()
     clearInterval(this.#renewing)
     if (this.#presence && this.#redis.status === 'ready') await within(500, this.#presence.leave())
     await Promise.all([closeRedis(this.#redis), closeRedis(this.#subscriber)])
+  }
+
+  /** Waits for the closing until the deadline of the stop, which a second stop may bring forward; false at the deadline. */
+  async #endsInTime(closing: Promise<void>): Promise<boolean> {
+    for (;;) {
+      const { promise: shortened, resolve } = Promise.withResolvers<typeof late>()
+      this.#shorten = () => resolve(late)
+      const end = await within(Math.max(0, this.#stopBy - performance.now()), Promise.race([closing, shortened]))
+      if (end !== late) return true
+      if (this.#stopBy <= performance.now()) return false
+    }
   }
 
   /** Lanes that open meanwhile are deeper than those that are closed, and join the order. */

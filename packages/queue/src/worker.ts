@@ -1,11 +1,13 @@
 import { type DbContext, dbContextError } from '@strata/db-context'
 import type { Handler, Handling } from './handlers.ts'
 import type { JobDefinition } from './job-definition.ts'
+import { type LanesOptions, readLaneSettings } from './lane-settings.ts'
 import type { LaneState } from './lane-state.ts'
 import { observeLanes } from './metrics.ts'
+import { checkPayloadBytesMax } from './payload.ts'
 import { type RedisTarget, readRedisTarget } from './redis.ts'
 import { type Report, warn } from './report.ts'
-import type { RunningJob } from './runner.ts'
+import type { RunningJob } from './run.ts'
 import { Serving } from './serving.ts'
 
 export interface WorkerOptions {
@@ -13,10 +15,8 @@ export interface WorkerOptions {
   readonly redis: RedisTarget
   /** The same as the queues'; default `strata`. */
   readonly prefix?: string
-  readonly lanes?: {
-    /** Jobs at once a lane in this process: a whole number of at least 1, default 10. */
-    readonly slots?: number
-  }
+  /** Slots (default 10) and rate limits of each lane, and of the lanes of some queues. */
+  readonly lanes?: LanesOptions
   /**
    * A job whose worker is gone is run again after at most `lockDurationMs` + `stalledIntervalMs`: 10,000 and 5,000 by default,
    * up to `maxStalledCount` times (1).
@@ -26,6 +26,13 @@ export interface WorkerOptions {
     readonly stalledIntervalMs?: number
     readonly maxStalledCount?: number
   }
+  /**
+   * How long a handler may go on once its signal is aborted, at its deadline or because its caller gave it up: default 5,000 ms,
+   * at most 60,000. After it the slot goes to others, and the leak is reported and counted (`strata.queue.leaks`).
+   */
+  readonly graceMs?: number
+  /** The largest input that is run and result that is sent, in bytes of JSON; default 1,048,576 (1 MiB). */
+  readonly payloadBytesMax?: number
   /** Receives what must not end the worker. Default: a process warning. */
   readonly report?: Report
 }
@@ -49,11 +56,13 @@ export interface StopWorkerOptions {
 export interface WorkerHandle extends AsyncDisposable {
   /** Sets the handler of a job, before `start`. @throws CONFIG */
   handle<J extends JobDefinition>(job: J, handler: Handler<J>): void
-  /** Resolves when every queue is served. Idempotent. @throws REDIS_UNREACHABLE within 5 s, CONNECTION_BUDGET, QUEUE_STOPPED */
+  /** Resolves when every queue is served. Idempotent. @throws REDIS_UNREACHABLE within 5 s, REDIS_SETTING, CONNECTION_BUDGET, QUEUE_STOPPED, CONFIG where live
+   * processes have other levels or isolation */
   start(): Promise<void>
   /**
    * Takes no more pushes and lets those that run end; then calls, from shallow to deep, so that what a running job awaits is
-   * served until the end. Idempotent; allowed before `start`.
+   * served until the end. At the deadline what still runs is aborted and handed back to the queue. Works while Redis is away. A
+   * second stop with an earlier deadline cuts the first short; otherwise idempotent. Allowed before `start`.
    */
   stop(options?: StopWorkerOptions): Promise<void>
   /** The lanes of this process; `waiting` counts the jobs of all processes. @throws REDIS_TIMEOUT after 2 s */
@@ -62,16 +71,20 @@ export interface WorkerHandle extends AsyncDisposable {
   activities(): RunningJob[]
 }
 
+const graceMsDefault = 5000
+
 const stopDeadlineMsDefault = 10_000
 
 /** Makes a worker; it opens nothing before `start`. @throws CONFIG */
 export function createWorker(options: WorkerOptions): WorkerHandle {
   const { stalled = {}, report = warn } = options
-  const slots = options.lanes?.slots ?? 10
-  expectSlots(slots)
+  const { graceMs = graceMsDefault } = options
+  expectGrace(graceMs)
   const serving = new Serving(readRedisTarget(options.redis, options.prefix), {
     propagator: options.db.propagator,
-    slots,
+    laneSettings: readLaneSettings(options.lanes),
+    graceMs,
+    payloadBytesMax: checkPayloadBytesMax(options.payloadBytesMax),
     fetcher: {
       lockDurationMs: stalled.lockDurationMs ?? 10_000,
       stalledIntervalMs: stalled.stalledIntervalMs ?? 5000,
@@ -97,9 +110,9 @@ export function createWorker(options: WorkerOptions): WorkerHandle {
   return worker
 }
 
-function expectSlots(slots: number): void {
-  if (Number.isInteger(slots) && slots >= 1) return
-  throw dbContextError('CONFIG', `Option lanes.slots is ${slots}, expected a whole number of at least 1`, {
-    details: { option: 'lanes.slots', got: slots },
+function expectGrace(graceMs: number): void {
+  if (graceMs >= 0 && graceMs <= 60_000) return
+  throw dbContextError('CONFIG', `Option graceMs is ${graceMs}, expected 0 to 60000 ms`, {
+    details: { option: 'graceMs', got: graceMs },
   })
 }

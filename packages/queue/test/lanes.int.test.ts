@@ -127,18 +127,72 @@ describe('an envelope that does not fit its lane is refused', () => {
   })
 })
 
-test('a level deeper than the worker has is refused, and the caller hears of it', async () => {
-  const db = stage.db({ isolation: 'none', levels: { max: 6 } })
-  const queues = stage.queues(db)
-  const worker = stage.worker(stage.db({ isolation: 'none', levels: { max: 2 } }))
+test('a push to a level deeper than the worker has is refused', async () => {
+  const worker = stage.worker(stage.db({ levels: { max: 2 } }))
   worker.handle(job, async ({ n }) => n)
   await worker.start()
-  const calling = db.run(() => queues.pushAsync(job, { n: 1 }, { dbInfo: { level: 3 } }))
-  await expect(calling).rejects.toMatchObject({ code: 'LEVEL_LIMIT', outcome: 'not-applied' })
+  const queue = stage.bullmq('work')
+  const options = { attempts: 3, strata: { v: 1, kind: 'push', level: 3 } }
+  await queue.add('work', { n: 1 }, options)
+  const failed = await until(async () => (await queue.getFailed())[0], {
+    deadlineMs: 5000,
+    message: 'the job to fail',
+  })
+  expect(failed?.failedReason).toContain('Level 3 is deeper than levels.max (2)')
 })
 
-test('a job without a handler is refused, and the caller hears of it', async () => {
-  const other = defineJob({ name: 'other', queue: 'work', input: z.object({}), output: z.void() })
+test('a process that does not agree with those that live on levels or isolation does not start', async () => {
+  const worker = stage.worker(stage.db({ levels: { max: 4 } }))
+  worker.handle(job, async ({ n }) => n)
+  await worker.start()
+  for (const other of [stage.db({ levels: { max: 3 } }), stage.db({ isolation: 'none', levels: { max: 4 } })]) {
+    const second = stage.worker(other)
+    second.handle(job, async ({ n }) => n)
+    await expect(second.start()).rejects.toMatchObject({ code: 'CONFIG', outcome: 'not-applied' })
+    await expect(stage.queues(other).start()).rejects.toMatchObject({ code: 'CONFIG' })
+  }
+  await worker.stop()
+  const next = stage.worker(stage.db({ levels: { max: 3 } }))
+  next.handle(job, async ({ n }) => n)
+  await next.start()
+})
+
+const other = defineJob({ name: 'other', queue: 'work', input: z.object({}), output: z.string() })
+
+test('a worker without the handler of a job leaves it for one that has it', async () => {
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const old = stage.worker(stage.db())
+  old.handle(job, async ({ n }) => n)
+  await old.start()
+  const calls = [1, 2, 3].map(() => db.run(() => queues.pushAsync(other, {})))
+  await until(async () => (await stage.bullmq('work~1').getDelayedCount()) > 0, {
+    deadlineMs: 5000,
+    message: 'a job to be put back',
+  })
+  const next = stage.worker(stage.db())
+  next.handle(other, async () => 'new')
+  await next.start()
+  expect(await Promise.all(calls)).toEqual(['new', 'new', 'new'])
+})
+
+test('a job that was put back and then given up was not applied', async () => {
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const worker = stage.worker(stage.db())
+  worker.handle(job, async ({ n }) => n)
+  await worker.start()
+  const giveUp = new AbortController()
+  const calling = db.run(() => queues.pushAsync(other, {}, { signal: giveUp.signal }))
+  calling.catch(() => {})
+  const lane = stage.bullmq('work~1')
+  await until(async () => (await lane.getDelayedCount()) > 0, { deadlineMs: 5000, message: 'the job to be put back' })
+  giveUp.abort()
+  await expect(calling).rejects.toMatchObject({ code: 'CALL_ABORTED', outcome: 'not-applied' })
+  expect(await lane.getDelayedCount()).toBe(0)
+})
+
+test('a job that no worker has a handler for is refused after about ten seconds', async () => {
   const db = stage.db()
   const queues = stage.queues(db)
   const worker = stage.worker(stage.db())

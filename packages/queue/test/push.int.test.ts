@@ -127,6 +127,18 @@ test('delay, priority, deduplication, job ids and schedulers pass through', asyn
   await expect(delayed.result({ deadlineMs: 50 })).rejects.toMatchObject({ code: 'CALL_TIMEOUT' })
 })
 
+test('a job that BullMQ refuses before it is sent was not applied', async () => {
+  const queues = stage.queues(stage.db())
+  for (const options of [{ jobId: 'a:b' }, { jobId: '42' }, { priority: 1e9 }, { sizeLimit: 3 }]) {
+    const refused = { code: 'SEND_FAILED', outcome: 'not-applied' }
+    await expect(queues.push(job, { n: 1000 }, options)).rejects.toMatchObject(refused)
+  }
+  const parent = { id: 'nobody', queue: `${stage.prefix}:work` }
+  const orphan = queues.push(job, { n: 1 }, { parent })
+  await expect(orphan).rejects.toMatchObject({ code: 'SEND_FAILED', outcome: 'not-applied' })
+  expect(await queues.queue(job).getJobCountByTypes('wait', 'prioritized')).toBe(0)
+})
+
 test('what puts a call off or lets others overtake it is refused', async () => {
   const db = stage.db()
   const queues = stage.queues(db)
@@ -134,7 +146,7 @@ test('what puts a call off or lets others overtake it is refused', async () => {
     { delay: 1 },
     { priority: 1 },
     { lifo: true },
-    { deduplication: { id: 'x' } },
+    { deduplication: { id: 'x', ttl: 1 } },
     { deadlineMs: 0 },
     { deadlineMs: Number.POSITIVE_INFINITY },
   ]

@@ -102,6 +102,21 @@ test('stopping waits for the calls that still end', async () => {
   expect(queues.waiting()).toEqual([])
 })
 
+test('a second stop cuts the first short, and running jobs are handed back', async () => {
+  const { worker, held, pushed } = await awaitingPush()
+  const stopping = worker.stop({ deadlineMs: 30_000 })
+  const begun = performance.now()
+  await worker.stop({ deadlineMs: 0 })
+  await stopping
+  expect(performance.now() - begun).toBeLessThan(5000)
+  held.open()
+  const db = stage.db()
+  const second = stage.worker(db)
+  second.handle(outer, async () => 7)
+  await second.start()
+  expect(await pushed.result()).toBe(7)
+})
+
 test('stop may be called twice, before the start, and by `await using`', async () => {
   const db = stage.db()
   const queues = stage.queues(db)

@@ -1,0 +1,79 @@
+import type { Redis } from 'ioredis'
+import type { RedisClock } from './clock.ts'
+import type { Keys } from './keys.ts'
+import { outside } from './outside.ts'
+import type { Report } from './report.ts'
+
+type Streams = readonly [key: string, entries: [id: string, fields: string[]][]][]
+
+const readMs = 400
+const readMax = 1000
+
+/**
+ * Tells of calls whose callers gave them up while their jobs run. A stream that is read on, and not a message, which a dropped
+ * connection would lose; one read serves all jobs of the process, and none is made while nothing runs.
+ */
+export class GivenUpCalls {
+  readonly #redis: Redis
+  readonly #clock: RedisClock
+  readonly #key: string
+  readonly #isNeeded: () => boolean
+  readonly #found: (callId: string) => void
+  readonly #report: Report
+  #lastId: string | undefined
+  #reading = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: {
+    redis: Redis
+    clock: RedisClock
+    keys: Keys
+    isNeeded: () => boolean
+    found: (callId: string) => void
+    report: Report
+  }) {
+    this.#redis = options.redis
+    this.#clock = options.clock
+    this.#key = options.keys.cancelled
+    this.#isNeeded = options.isNeeded
+    this.#found = options.found
+    this.#report = options.report
+  }
+
+  start(): void {
+    this.#timer = outside(() => setInterval(() => this.#look(), readMs).unref())
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #look(): void {
+    if (this.#reading || this.#redis.status !== 'ready') return
+    if (!this.#isNeeded()) {
+      this.#lastId = undefined
+      return
+    }
+    this.#reading = true
+    this.#read()
+      .catch(error => this.#report(error, 'Reading the calls that were given up'))
+      .finally(() => {
+        this.#reading = false
+      })
+  }
+
+  /** Entries are numbered by Redis's clock: what runs now was not running before the last look. */
+  async #read(): Promise<void> {
+    let from = this.#lastId ?? `${Math.max(0, Math.floor(this.#clock.now() - 5 * readMs))}-0`
+    for (;;) {
+      const streams: Streams | null = await this.#redis.xread('COUNT', readMax, 'STREAMS', this.#key, from)
+      const entries = streams?.[0]?.[1] ?? []
+      for (const [id, [name, callId]] of entries) {
+        from = id
+        if (name === 'c' && callId !== undefined) this.#found(callId)
+      }
+      this.#lastId = from
+      if (entries.length < readMax) return
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import { dbContextError, type Outcome } from '@strata/db-context'
+import { queueError } from './registry.ts'
+
+/** 1 MiB: what is larger belongs into a store, with its id in the job. */
+const payloadBytesMaxDefault = 1_048_576
+
+/** Redis takes no larger string than 512 MiB; half of it leaves room for what goes with it. */
+const payloadBytesLimit = 268_435_456
+
+/** @throws CONFIG */
+export function checkPayloadBytesMax(got: number = payloadBytesMaxDefault): number {
+  if (Number.isInteger(got) && got >= 1 && got <= payloadBytesLimit) return got
+  throw dbContextError('CONFIG', `Option payloadBytesMax is ${got}, expected 1 to ${payloadBytesLimit} bytes`, {
+    details: { option: 'payloadBytesMax', got },
+  })
+}
+
+/** Measures a value as it travels: UTF-8 JSON. @throws PAYLOAD_TOO_LARGE */
+export function checkPayload(
+  what: { readonly kind: 'Input' | 'Result'; readonly job: string; readonly id?: string | undefined },
+  value: unknown,
+  limit: { readonly bytesMax: number; readonly outcome: Outcome },
+): void {
+  if (value === undefined) return
+  const bytes = Buffer.byteLength(JSON.stringify(value))
+  if (bytes <= limit.bytesMax) return
+  const of = what.id === undefined ? what.job : `${what.job} (${what.id})`
+  const message = `${what.kind} of ${of} has ${bytes} bytes, payloadBytesMax is ${limit.bytesMax}: store it and send its id`
+  const { job, id } = what
+  throw queueError('PAYLOAD_TOO_LARGE', message, {
+    outcome: limit.outcome,
+    details: { job, id, bytes, bytesMax: limit.bytesMax },
+  })
+}

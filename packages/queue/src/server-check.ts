@@ -1,0 +1,61 @@
+import type { Redis } from 'ioredis'
+import { queueError } from './registry.ts'
+import type { Report } from './report.ts'
+
+/** BullMQ's scripts and ours use commands of Redis 6.2; Valkey tells a compatible version. */
+const versionMin = [6, 2] as const
+
+/** Servers of which an assumption was told. */
+const told = new Set<string>()
+
+/** What a server tells of itself, where it does. */
+export interface ServerFacts {
+  /** False where INFO is denied, as by the access rules of some managed services. */
+  readonly tellsInfo: boolean
+}
+
+/**
+ * Checks what the queue cannot work on: an eviction policy that drops jobs, a server that is too old. What the server does not
+ * tell is assumed to be right, and told once a process.
+ *
+ * @throws REDIS_SETTING
+ */
+export async function checkServer(redis: Redis, address: string, report: Report): Promise<ServerFacts> {
+  const info = await readInfo(redis)
+  const version = /^redis_version:(\d+)\.(\d+)\S*/m.exec(info ?? '')
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info ?? '')?.[1]
+  if (version && isOlder(Number(version[1]), Number(version[2]))) {
+    const got = version[0].slice('redis_version:'.length)
+    throw wrong(address, { setting: 'version', got, expected: `${versionMin.join('.')} or later` })
+  }
+  if (policy !== undefined && policy !== 'noeviction') {
+    throw wrong(address, { setting: 'maxmemory-policy', got: policy, expected: 'noeviction' })
+  }
+  if ((!version || policy === undefined) && !told.has(address)) {
+    told.add(address)
+    report(
+      new Error('INFO is denied or incomplete'),
+      `Redis at ${address} does not tell its version and eviction policy: assumed are ${versionMin.join('.')} or later and noeviction`,
+    )
+  }
+  return { tellsInfo: info !== undefined }
+}
+
+/** Undefined where it is denied; a connection that breaks is told by whoever uses it next. */
+async function readInfo(redis: Redis): Promise<string | undefined> {
+  try {
+    return await redis.info()
+  } catch {
+    return undefined
+  }
+}
+
+const isOlder = (major: number, minor: number) =>
+  major < versionMin[0] || (major === versionMin[0] && minor < versionMin[1])
+
+function wrong(address: string, details: { setting: string; got: string; expected: string }) {
+  const { setting, got, expected } = details
+  return queueError('REDIS_SETTING', `Redis at ${address} has ${setting} ${got}, expected ${expected}`, {
+    details: { address, ...details },
+  })
+}

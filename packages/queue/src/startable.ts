@@ -1,0 +1,36 @@
+import type { Job } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { givenUpField } from './cancel.ts'
+import type { RedisClock } from './clock.ts'
+import type { CallEnvelope } from './envelope.ts'
+import type { Keys } from './keys.ts'
+import { isProcessAlive, leaseMs } from './presence.ts'
+import { Refusal } from './refusal.ts'
+import { queueError } from './registry.ts'
+
+/**
+ * Refuses a call that nobody waits for any more. An ordinary call costs no look: its caller lived when it was sent, and the lease
+ * of a process is longer than most calls wait. Only a call that waited for longer, or runs again, is looked up.
+ *
+ * @throws CALL_EXPIRED, CALLER_GONE
+ */
+export async function refuseUnawaited(
+  shared: { readonly redis: Redis; readonly keys: Keys; readonly clock: RedisClock },
+  job: Job,
+  envelope: CallEnvelope,
+): Promise<void> {
+  const { redis, keys, clock } = shared
+  const details = { job: job.name, id: job.id, level: envelope.level }
+  if (envelope.deadline <= clock.now()) {
+    const message = `Call of ${job.name} (${job.id}) was taken after its deadline and not started`
+    throw new Refusal(queueError('CALL_EXPIRED', message, { details }))
+  }
+  if (job.attemptsStarted > 1 && (await redis.hget(keys.bullmq(job.queueName, job.id ?? ''), givenUpField)) === '1') {
+    const message = `Call of ${job.name} (${job.id}) was given up by its caller and not started again`
+    throw new Refusal(queueError('CALL_EXPIRED', message, { outcome: 'unknown', details }))
+  }
+  if (envelope.claim !== undefined || clock.now() - envelope.sent < leaseMs) return
+  if (await isProcessAlive(redis, { keys, id: envelope.replyTo, now: clock.now() })) return
+  const message = `Call of ${job.name} (${job.id}) was not started: its caller's process has not been heard of for ${leaseMs} ms`
+  throw new Refusal(queueError('CALLER_GONE', message, { details: { ...details, process: envelope.replyTo } }))
+}
