@@ -25,8 +25,9 @@ export interface ProcessEnd {
 /** An app process ended although nobody asked it to. */
 export class EndedEarly extends Error {
   readonly end: ProcessEnd
-  constructor(end: ProcessEnd) {
-    super(`The ${end.name} ended by itself (${end.signal ?? `exit ${end.code}`}); its last lines were:\n${end.tail}`)
+  constructor(end: ProcessEnd, when = '') {
+    const how = `(${end.signal ?? `exit ${end.code}`})${when === '' ? '' : ` ${when}`}`
+    super(`The ${end.name} ended by itself ${how}; its last lines were:\n${end.tail}`)
     this.end = end
   }
 }

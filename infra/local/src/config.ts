@@ -1,24 +1,40 @@
-/** What the local start reads itself; everything else goes to the apps as it is, and they judge it. */
+import { pathToFileURL } from 'node:url'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** What the local start reads itself; everything else goes to the apps as it is. */
 export interface LocalConfig {
   readonly host: string
-  /** Undefined when PORT is not a port: the API process says so better. */
-  readonly port: number | undefined
+  readonly port: number
   readonly workers: number
 }
 
 /** Exit code 2, like the apps' own. */
-export class SettingInvalid extends Error {}
+export class SettingInvalid extends Error {
+  readonly code = 'SETTING_INVALID'
+}
 
 const WORKERS_MAX = 64
+/** Stand for the servers that are yet to be started. */
+const SERVERS = { MONGO_URL: 'mongodb://127.0.0.1:27017', REDIS_URL: 'redis://127.0.0.1:6379' }
 
-/** @throws SettingInvalid naming the variable, what was got and what is expected. */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): LocalConfig {
-  const { HOST = '127.0.0.1', PORT = '3000', WORKERS = '1' } = env
+/**
+ * Reads this start's settings, and has the apps' own readers judge theirs before servers are started for them.
+ * @param readers the files that export the apps' `readConfig`. Theirs, so that what is accepted here is what they accept.
+ * @throws SETTING_INVALID naming the variable, what was got and what is expected.
+ */
+export async function readConfig(env: Env, readers: readonly string[]): Promise<LocalConfig> {
+  const { WORKERS = '1', MONGO_URL, REDIS_URL } = env
   const workers = /^\d{1,3}$/.test(WORKERS) ? Number(WORKERS) : 0
   if (workers < 1 || workers > WORKERS_MAX) {
     const expected = `a whole number of worker processes from 1 to ${WORKERS_MAX}`
-    throw new SettingInvalid(`SETTING_INVALID: WORKERS is ${JSON.stringify(WORKERS)}, expected ${expected}`)
+    throw new SettingInvalid(`WORKERS is ${JSON.stringify(WORKERS)}, expected ${expected}`)
   }
-  const port = /^\d{1,5}$/.test(PORT) && Number(PORT) <= 65_535 ? Number(PORT) : undefined
-  return { host: HOST, port, workers }
+  const urls = { MONGO_URL: MONGO_URL || SERVERS.MONGO_URL, REDIS_URL: REDIS_URL || SERVERS.REDIS_URL }
+  for (const file of readers) {
+    const reader = (await import(pathToFileURL(file).href)) as { readConfig: (env: Env) => unknown }
+    reader.readConfig({ ...env, ...urls })
+  }
+  const { HOST = '127.0.0.1', PORT = '3000' } = env
+  return { host: HOST, port: Number(PORT), workers }
 }

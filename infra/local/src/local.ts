@@ -1,8 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Servers, startServers } from '@strata/testkit'
-import { refuseTakenPort, untilHealthy } from './address.ts'
+import { refuseUnusableAddress, untilHealthy } from './address.ts'
 import { type AppProcess, EndedEarly, type ProcessEnd, startApp } from './app-process.ts'
-import { type LocalConfig, readConfig, SettingInvalid } from './config.ts'
+import { readConfig } from './config.ts'
+import { failureOf } from './failure.ts'
+import { watchServers } from './server-loss.ts'
+import { Workers } from './workers.ts'
 
 const READY_LIMIT_MS = 30_000
 // Together below the 15 s in which Ctrl-C has to be through; a server takes up to 6 s of its own.
@@ -23,6 +26,8 @@ for (const why of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect'] as const) proces
 export interface LocalPlan {
   readonly api: string
   readonly worker: string
+  /** The files that export the apps' `readConfig`. */
+  readonly configs: readonly string[]
   /** Where the servers keep data and ports from one start to the next. */
   readonly dataDir: string
 }
@@ -32,25 +37,44 @@ interface Running {
   readonly plan: LocalPlan
   servers?: Servers
   api?: AppProcess
-  readonly workers: AppProcess[]
+  workers?: Workers
+  /** Rejects when a part that the others need is lost. */
+  readonly lost: PromiseWithResolvers<never>
 }
 
-/** Starts one after the other, so that a wrong setting is told once, by the first process that reads it. */
-async function startAll(config: LocalConfig, running: Running): Promise<void> {
-  await refuseTakenPort(config)
-  running.servers = await startServers({ dataDir: running.plan.dataDir })
+async function startAll(running: Running): Promise<void> {
+  const { plan, lost } = running
+  const config = await readConfig(process.env, plan.configs)
+  await refuseUnusableAddress(config)
+  const servers = await startServers({ dataDir: plan.dataDir })
+  running.servers = servers
+  watchServers(servers, lost.reject)
   stopping.signal.throwIfAborted()
-  const env = { MONGO_URL: running.servers.mongoUrl, REDIS_URL: running.servers.redisUrl }
-  running.api = startApp('API process', running.plan.api, env)
-  const { url } = await running.api.message('listening', READY_LIMIT_MS)
+  const env = { MONGO_URL: servers.mongoUrl, REDIS_URL: servers.redisUrl }
+  const api = startApp('API process', plan.api, env)
+  running.api = api
+  void api.ended.then(end => lost.reject(new EndedEarly(end)))
+  const { url } = await api.message('listening', READY_LIMIT_MS)
   stopping.signal.throwIfAborted()
-  for (let n = 1; n <= config.workers; n += 1) {
-    running.workers.push(startApp(`worker process ${n}`, running.plan.worker, env))
-  }
-  await Promise.all(running.workers.map(worker => worker.message('ready', READY_LIMIT_MS)))
+  const begin = (n: number) => startApp(`worker process ${n}`, plan.worker, env)
+  running.workers = new Workers({ begin, readyLimitMs: READY_LIMIT_MS, say, fail: lost.reject })
+  await running.workers.start(config.workers)
   await untilHealthy(String(url), READY_LIMIT_MS)
-  process.stdout.write(`ready ${url}\n`)
-  process.stdout.write(`try: curl -s -X POST ${url}/students -H 'content-type: application/json' -d '{"name":"Ada"}'\n`)
+  process.stdout.write(`${welcome(String(url), servers).join('\n')}\n`)
+}
+
+/** The first line is what programs wait for. URLs given from outside are left out: they may hold a password. */
+function welcome(url: string, { mongo, redis }: Servers): string[] {
+  const started = [
+    { label: 'MongoDB', server: mongo },
+    { label: 'Redis', server: redis },
+  ].filter(({ server }) => server.rung !== 'url')
+  return [
+    `ready ${url}`,
+    `try: curl -s -X POST ${url}/students -H 'content-type: application/json' -d '{"name":"Ada"}'`,
+    `docs: ${url}/docs`,
+    ...started.map(({ label, server }) => `${label}: ${server.url}`),
+  ]
 }
 
 /**
@@ -59,7 +83,7 @@ async function startAll(config: LocalConfig, running: Running): Promise<void> {
  */
 async function stopAll({ api, workers, servers }: Running): Promise<ProcessEnd[]> {
   const apiEnds = api === undefined ? [] : [await api.stop(API_STOP_LIMIT_MS)]
-  const workerEnds = await Promise.all(workers.map(worker => worker.stop(WORKERS_STOP_LIMIT_MS)))
+  const workerEnds = (await workers?.stop(WORKERS_STOP_LIMIT_MS)) ?? []
   await servers?.stop()
   return [...apiEnds, ...workerEnds].filter(end => end.code !== 0)
 }
@@ -74,34 +98,36 @@ async function stopInOrder(running: Running): Promise<number> {
 
 /** Resolves with the exit code, after everything that was started has ended. */
 async function runUntilStopped(running: Running): Promise<number> {
-  const started = startAll(readConfig(process.env), running)
-  if ((await Promise.race([started, stopRequested])) === 'stop') {
+  const started = startAll(running)
+  const settled = started.catch(() => {})
+  const lost = running.lost.promise
+  if ((await Promise.race([started, stopRequested, lost])) === 'stop') {
     // Servers on their way up are better stopped than cut off, but a download is not waited for.
-    const settled = started.catch(() => {})
     if (running.servers === undefined) await Promise.race([settled, pause(SERVERS_START_LEFT_MS)])
     return stopInOrder(running)
   }
-  const apps = running.api === undefined ? running.workers : [running.api, ...running.workers]
-  const end = await Promise.race([stopRequested, ...apps.map(app => app.ended)])
-  if (end !== 'stop') throw new EndedEarly(end)
+  await Promise.race([stopRequested, lost])
   return stopInOrder(running)
 }
 
 /**
- * Starts servers, then the API process, then the worker processes, says `ready URL` on stdout, and runs until a signal
- * or the loss of this process's parent stops all of it in order, within 15 s.
+ * Checks all settings, starts servers, then the API process, then the worker processes, says `ready URL` on stdout, and runs
+ * until a signal or the loss of this process's parent stops all of it in order, within 15 s. A worker that dies is started
+ * again, at most 5 times in any minute; the loss of anything else stops all.
  * Resolves with the exit code: 0 after an orderly stop, 2 for a wrong setting, 1 otherwise. What was started has ended
  * then; after a SIGKILL of this process it ends by itself, within 10 s.
  */
 export async function runLocal(plan: LocalPlan): Promise<number> {
-  const running: Running = { plan, workers: [] }
+  const running: Running = { plan, lost: Promise.withResolvers<never>() }
+  running.lost.promise.catch(() => {})
   try {
     return await runUntilStopped(running)
   } catch (error) {
-    const wrongSetting = error instanceof EndedEarly ? error.end.code === 2 : error instanceof SettingInvalid
-    // An app that refuses a setting has said so itself, in one line.
-    if (!(wrongSetting && error instanceof EndedEarly)) say(error instanceof Error ? error.message : String(error))
+    // A start that is still under way goes no further.
+    stopping.abort()
+    const { code, line } = failureOf(error, plan)
+    if (line !== undefined) say(line)
     await stopAll(running)
-    return wrongSetting ? 2 : 1
+    return code
   }
 }

@@ -1,4 +1,5 @@
 // What `npm start` runs.
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runLocal } from './local.ts'
 
@@ -8,6 +9,7 @@ process.exit(
   await runLocal({
     api: fromRoot('apps/api/src/main.ts'),
     worker: fromRoot('apps/worker/src/main.ts'),
-    dataDir: fromRoot('.strata'),
+    configs: [fromRoot('apps/api/src/config.ts'), fromRoot('apps/worker/src/config.ts')],
+    dataDir: resolve(fromRoot('.'), process.env['STRATA_DATA'] || '.strata'),
   }),
 )

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ async function start(env: NodeJS.ProcessEnv = {}): Promise<NodeProcess> {
 }
 
 const ready = (local: NodeProcess) =>
-  until(() => local.stdout().includes('try: '), { deadlineMs: 30_000, message: 'the local start to be ready' })
+  until(() => local.stdout().includes('docs: '), { deadlineMs: 30_000, message: 'the local start to be ready' })
 const workerPids = (local: NodeProcess) =>
   [...local.stderr().matchAll(/worker (\d+) ready/g)].map(match => Number(match[1]))
 
@@ -37,26 +37,43 @@ describe('local start', () => {
   test('says where it is ready and what to try, and stops API before workers', async () => {
     const local = await start({ WORKERS: '2' })
     await ready(local)
-    const [first, second] = local.stdout().split('\n')
+    const [first, second, third, ...more] = local.stdout().split('\n')
     expect(first).toMatch(/^ready http:\/\/127\.0\.0\.1:\d+$/)
     expect(second).toMatch(/^try: curl .*\/students/)
+    expect(third).toBe(`docs: ${first?.slice('ready '.length)}/docs`)
+    expect(more).toEqual([''])
     expect(workerPids(local)).toHaveLength(2)
     local.kill('SIGINT')
     expect(await local.exited).toEqual({ code: 0, signal: null })
     expect(local.stderr().match(/(?:api|worker) stopped/g)).toEqual(['api stopped', 'worker stopped', 'worker stopped'])
   })
 
-  test('a setting that an app refuses ends with 2, and is told once', async () => {
-    const local = await start({ POOL_MAX: 'many' })
+  test.each([
+    { WORKERS: '1.5' },
+    { POOL_MAX: 'many' },
+    { STRATA_MONGO: 'nonsense' },
+    { STRATA_REDIS: 'download' },
+    { MONGO_URL: 'foo' },
+    { REDIS_URL: 'foo' },
+    { HOST: '192.0.2.1' },
+    { HOST: 'no-such-host.invalid' },
+  ])('%j ends with 2 and one line, before anything is started', async env => {
+    const local = await start({ MONGO_URL: undefined, REDIS_URL: undefined, ...env })
     expect(await local.exited).toEqual({ code: 2, signal: null })
-    expect(local.stderr().match(/POOL_MAX/g)).toHaveLength(1)
+    const [[name, value] = []] = Object.entries(env)
+    expect(local.stderr()).toMatch(new RegExp(`^[A-Z_]+: ${name} is "${value}"[^\\n]*\\n$`))
   })
 
-  test('a wrong number of workers ends with 2 before anything is started', async () => {
-    const local = await start({ WORKERS: '1.5', MONGO_URL: 'mongodb://127.0.0.1:1' })
-    expect(await local.exited).toEqual({ code: 2, signal: null })
-    expect(local.stderr()).toContain('WORKERS is "1.5", expected a whole number')
-  })
+  test.each([{ PORT: 'abc' }, { LEVELS_MAX: '1' }, { LANE_SLOTS: 'none' }])(
+    '%j is judged by the apps’ own settings, before anything is started',
+    async env => {
+      const local = await spawnNode(fileURLToPath(new URL('../src/start.ts', import.meta.url)), { env })
+      onTestFinished(() => local[Symbol.asyncDispose]())
+      expect(await local.exited).toEqual({ code: 2, signal: null })
+      const [[name, value] = []] = Object.entries(env)
+      expect(local.stderr()).toMatch(new RegExp(`^SETTING_INVALID: ${name} is "${value}", expected [^\\n]*\\n$`))
+    },
+  )
 
   test('a taken port is named before anything is started', async () => {
     const taken = createServer().listen(0, '127.0.0.1')
@@ -69,16 +86,63 @@ describe('local start', () => {
     expect(local.stderr()).toContain(`PORT ${port} on 127.0.0.1 is taken`)
   })
 
-  test('a worker that dies stops everything, with its last lines', async () => {
+  test('a worker that dies is started again, and the start goes on', async () => {
+    const local = await start({ WORKERS: '2' })
+    await ready(local)
+    const [first = 0, second = 0] = workerPids(local)
+    process.kill(first, 'SIGKILL')
+    await until(() => workerPids(local).length === 3, { deadlineMs: 10_000, message: 'another worker' })
+    expect(local.stderr()).toMatch(/The worker process \d ended by itself \(SIGKILL\); it is started again in 0\.1 s\n/)
+    expect(isAlive(second)).toBe(true)
+    local.kill('SIGINT')
+    expect(await local.exited).toEqual({ code: 0, signal: null })
+    expect(local.stderr().match(/worker stopped/g)).toHaveLength(2)
+  })
+
+  test('a worker that dies again and again stops everything, with its last lines', async () => {
     const local = await start()
     await ready(local)
-    const [pid = 0] = workerPids(local)
-    process.kill(pid, 'SIGKILL')
+    for (let started = 1; started <= 6; started += 1) {
+      await until(() => workerPids(local).length === started, { deadlineMs: 10_000, message: `worker ${started}` })
+      process.kill(workerPids(local)[started - 1] ?? 0, 'SIGKILL')
+    }
     expect(await local.exited).toEqual({ code: 1, signal: null })
     expect(local.stderr()).toMatch(
-      /The worker process 1 ended by itself \(SIGKILL\); its last lines were:\nworker \d+ ready/,
+      /The worker process 1 ended by itself \(SIGKILL\) after 5 restarts within a minute; its last lines were:\nworker \d+/,
     )
     expect(local.stderr()).toContain('api stopped')
+  })
+
+  test('an API process that dies stops everything', async () => {
+    const local = await start()
+    await ready(local)
+    process.kill(Number(/api (\d+) begins/.exec(local.stderr())?.[1]), 'SIGKILL')
+    expect(await local.exited).toEqual({ code: 1, signal: null })
+    expect(local.stderr()).toMatch(/The API process ended by itself \(SIGKILL\); its last lines were:/)
+    expect(local.stderr()).toContain('worker stopped')
+  })
+
+  test('a server that dies is named, and stops everything; its URL was said, a given one not', async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'strata-local-'))
+    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 3 }))
+    const local = await start({ REDIS_URL: undefined, TEST_DATA_DIR: dataDir })
+    await ready(local)
+    expect(local.stdout()).toMatch(/\nRedis: redis:\/\/127\.0\.0\.1:\d+\n$/)
+    expect(local.stdout()).not.toContain('MongoDB:')
+    const state = JSON.parse(readFileSync(join(dataDir, 'redis', 'state.json'), 'utf8'))
+    const [{ pid }] = state.processes as [{ pid: number }]
+    process.kill(pid, 'SIGKILL')
+    expect(await local.exited).toEqual({ code: 1, signal: null })
+    const told = new RegExp(`^Redis \\((valkey|redis)-server, pid ${pid}\\) ended by itself \\(SIGKILL\\)$`, 'm')
+    expect(local.stderr()).toMatch(told)
+    expect(local.stderr()).toMatch(/api stopped\n(.*\n)*worker stopped/)
+  })
+
+  test('a data folder that cannot be used is told with the variable that names it', async () => {
+    const file = fileURLToPath(import.meta.url)
+    const local = await start({ MONGO_URL: undefined, TEST_DATA_DIR: file })
+    expect(await local.exited).toEqual({ code: 1, signal: null })
+    expect(local.stderr()).toContain(`use another folder (STRATA_DATA names the folder, now ${file})`)
   })
 
   test('a stop while servers are starting is an orderly one', async () => {
