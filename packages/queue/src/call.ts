@@ -27,11 +27,7 @@ export interface WaitingCall {
 const clockErrorMs = 20
 
 /** Worker and caller reach the same deadline together: whichever speaks first, the caller hears CALL_TIMEOUT. */
-const workerTimeouts = new Map<unknown, 'not-applied' | 'unknown'>([
-  ['CALL_EXPIRED', 'not-applied'],
-  ['CALLER_GONE', 'not-applied'],
-  ['DEADLINE_EXCEEDED', 'unknown'],
-])
+const workerTimeouts = new Set<unknown>(['CALL_EXPIRED', 'DEADLINE_EXCEEDED'])
 
 export interface CallOptions {
   readonly id: string
@@ -103,8 +99,10 @@ export class Call {
 
   /** Ends the call with a reply; a second one is ignored. */
   deliver(reply: Reply): void {
-    const timedOut = !reply.ok && this.remainingMs < clockErrorMs ? workerTimeouts.get(reply.error.code) : undefined
-    if (timedOut) this.fail(this.givenUp({ why: 'timeout' }, timedOut))
+    if (!reply.ok && this.remainingMs < clockErrorMs && workerTimeouts.has(reply.error.code)) {
+      const isUntouched = reply.error.code === 'CALL_EXPIRED' && reply.error.outcome === 'not-applied'
+      this.fail(this.givenUp({ why: 'timeout' }, isUntouched ? 'not-applied' : 'unknown'))
+    }
     if (!this.#close()) return
     receive(this.job, this.jobId, reply).then(
       value => {
