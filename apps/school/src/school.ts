@@ -1,7 +1,8 @@
 import { createDbContext, type DbContext, type Isolation } from '@strata/db-context'
 import { type Collections, createCollections, type DatasourceSettings, schoolCollections } from './collections.ts'
-import { type Logger, reporter } from './log.ts'
+import type { Logger } from './log.ts'
 import { observePools } from './pool-metrics.ts'
+import { reporter } from './reporter.ts'
 
 export interface SchoolSettings extends DatasourceSettings {
   readonly levelsMax: number
