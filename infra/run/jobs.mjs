@@ -11,6 +11,29 @@ const suites =
     return [...vitest, ...(chosen ? [] : names.flatMap(name => ['--project', name])), ...extra]
   }
 
+/** Flags of the long suites: vitest has none of its own for its tests, so they go by environment. */
+const chaosFlags = { '--fault': 'STRATA_FAULT', '--seeds': 'STRATA_SEEDS', '--from': 'STRATA_SEED' }
+
+/** Takes `--flag value` and `--flag=value` of `flags` out of the arguments, as environment variables. */
+export function takeFlags(flags, args) {
+  const env = {}
+  const rest = []
+  for (let at = 0; at < args.length; at += 1) {
+    const [flag, ...joined] = args[at].split('=')
+    if (flags[flag] === undefined) {
+      rest.push(args[at])
+      continue
+    }
+    const value = joined.length > 0 ? joined.join('=') : args[++at]
+    if (!value || value.startsWith('--')) throw new UsageError(`${flag} needs a value, such as ${flag} 1`)
+    env[flags[flag]] = value
+  }
+  return { env, rest }
+}
+
+/** The command line is to blame: exit code 2. */
+export class UsageError extends Error {}
+
 export const jobs = {
   start: {
     about: 'servers, API process and worker processes; Ctrl-C stops them',
@@ -35,7 +58,8 @@ export const jobs = {
     command: extra => [...lab, 'bench', ...extra],
   },
   'test:chaos': {
-    about: 'the suites that kill and cut things',
+    about: 'the suites that kill and cut things: npm run test:chaos -- --fault NAME --seeds N --from SEED',
+    flags: chaosFlags,
     command: extra => [...suites('chaos')(extra), '--passWithNoTests'],
     limitMinutes: 60,
   },

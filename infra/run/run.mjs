@@ -9,7 +9,7 @@ if (major < 18) {
   process.exit(1)
 }
 
-const { jobs } = await import('./jobs.mjs')
+const { jobs, takeFlags, UsageError } = await import('./jobs.mjs')
 const [name = '', ...extra] = process.argv.slice(2)
 const job = jobs[name]
 if (job === undefined) {
@@ -21,16 +21,17 @@ if (job === undefined) {
 const { prepare } = await import('./prepare.mjs')
 const { run } = await import('./child.mjs')
 try {
+  const { env, rest } = takeFlags(job.flags ?? {}, extra)
   const tools = await prepare({ install: job.install !== false })
-  const [program, ...args] = job.command(extra)
+  const [program, ...args] = job.command(rest)
   // A job's stdin stays closed: none of them asks, and a stopped terminal read would hang it.
   const { code } = await run(program === 'node' ? tools.node : program, args, {
-    env: tools.env,
+    env: { ...tools.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     limitMs: job.limitMinutes === undefined ? undefined : job.limitMinutes * 60_000,
   })
   process.exitCode = code
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 1
+  process.exitCode = error instanceof UsageError ? 2 : 1
 }

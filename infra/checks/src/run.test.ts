@@ -50,6 +50,18 @@ describe('the root commands', () => {
     expect(text).toMatch(/^ {2}start .*\n {2}test /m)
   })
 
+  test('the flags of the long suites go by environment, and leave the others to vitest', async () => {
+    const { jobs, takeFlags } = await import(new URL('jobs.mjs', runFolder).href)
+    const args = ['--fault', 'kill-worker', '--bail=1', '--seeds=20', '-t', 'name', '--from', '7']
+    expect(takeFlags(jobs['test:chaos'].flags, args)).toEqual({
+      env: { STRATA_FAULT: 'kill-worker', STRATA_SEEDS: '20', STRATA_SEED: '7' },
+      rest: ['--bail=1', '-t', 'name'],
+    })
+    expect(takeFlags({}, args)).toEqual({ env: {}, rest: args })
+    for (const wrong of [['--seeds'], ['--seeds='], ['--seeds', '--from']])
+      expect(() => takeFlags(jobs['test:chaos'].flags, wrong)).toThrow('--seeds needs a value')
+  })
+
   test('the exit code of a job passes through', async () => {
     expect(await ended(parentOf('process.exit(7)'))).toBe(7)
   })
