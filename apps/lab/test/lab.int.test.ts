@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { until } from '@strata/testkit'
 import { Redis } from 'ioredis'
 import { MongoClient } from 'mongodb'
-import { expect, inject, test } from 'vitest'
+import { expect, inject, onTestFinished, test } from 'vitest'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -84,6 +85,25 @@ test('a server that cannot be reached is one line and exit 1', async () => {
   const code = await new Promise(resolve => child.on('close', resolve))
   expect(code).toBe(1)
   expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/^error: .*MONGO_URL/)
+})
+
+test('the loss of the parent ends a run that hangs, and nothing is left behind', async () => {
+  const args = ['lab', 'pool', '--isolation', 'none', '--roots', '5', '--deadline-ms', '600000']
+  const child = spawn(process.execPath, ['--conditions=@strata/source', main, ...args], {
+    env: { ...process.env, MONGO_URL: inject('mongoUrl'), REDIS_URL: inject('redisUrl') },
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const hasBegun = async () => (await leftovers()).some(name => name.includes(':'))
+  await until(hasBegun, { deadlineMs: 30_000, message: 'the run to have keys in Redis' })
+  const begun = performance.now()
+  // Not 'close': Node leaves that out after a disconnect.
+  const ended = new Promise(resolve => child.on('exit', resolve))
+  // What the channel of a killed parent does.
+  child.disconnect()
+  expect(await ended).toBe(1)
+  expect(performance.now() - begun).toBeLessThan(9000)
+  expect(await leftovers()).toEqual([])
 })
 
 test('the bench measures ours beside the driver', async () => {

@@ -14,6 +14,7 @@ export interface Surroundings {
   readonly signal: AbortSignal
 }
 
+const usageCodes = ['USAGE', 'SEED_INVALID', 'SERVERS_RUNG_UNKNOWN', 'SERVERS_URL_INVALID']
 const usageExit = 2
 const failureExit = 1
 
@@ -41,7 +42,7 @@ export async function runProgram(args: readonly string[], around: Surroundings):
 function exitOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExit
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'USAGE' || code === 'SEED_INVALID' || code === 'SERVERS_RUNG_UNKNOWN' ? usageExit : failureExit
+  return usageCodes.includes(String(code)) ? usageExit : failureExit
 }
 
 const describe = (error: unknown): string => {

@@ -88,7 +88,8 @@ async function assess({ roots }: Settings, crew: Crew, elapsedMs: number): Promi
 
 function aborted(signal: AbortSignal): Promise<never> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const stop = () => reject(new LabError('RUN_FAILED', 'The run was stopped by a signal'))
+  const stop = () =>
+    reject(new LabError('RUN_FAILED', 'The run was stopped by a signal, or lost the process that started it'))
   if (signal.aborted) stop()
   else signal.addEventListener('abort', stop, { once: true })
   return promise
