@@ -54,6 +54,17 @@ async function isBusy(url: string): Promise<boolean> {
   return pools.some(({ level, inUse }) => level === 0 && inUse > 0)
 }
 
+describe('levels', () => {
+  test('an enrolment that needs one more than there are is refused, and moves no money', async () => {
+    await using school = await startSchool({ env: { LEVELS_MAX: '1' } })
+    const id = await school.payer(1000)
+    const answer = await school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 10 })
+    expect(answer).toMatchObject({ status: 500, body: { code: 'LEVEL_LIMIT', outcome: 'not-applied' } })
+    expect((await school.request('GET', `/accounts/${id}`)).body['balanceCents']).toBe(1000)
+    expect(await school.database.collection('enrolments').countDocuments({ state: 'enrolled' })).toBe(0)
+  })
+})
+
 describe('an enrolment whose call ends without an answer', () => {
   test('is cancelled: whether or not it was charged, the money is there in the end', async () => {
     await using school = await startSchool({ env: { CALL_TIMEOUT_MS: '700' } })

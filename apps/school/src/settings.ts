@@ -34,8 +34,7 @@ export const settings = {
   POOL_MAX: whole({ min: 1, max: 1000, unit: 'connections' }).default(10),
   POOL_TIMEOUT_MS: whole({ min: 1, max: 600_000, unit: 'milliseconds' }).default(30_000),
   LANE_SLOTS: whole({ min: 1, max: 1000, unit: 'jobs' }).default(10),
-  /** An enrolment goes two levels deep: with fewer it could never succeed. */
-  LEVELS_MAX: whole({ min: 2, max: 64, unit: 'levels' }).default(4),
+  LEVELS_MAX: whole({ min: 1, max: 64 }).default(4),
   ISOLATION: oneOf(['levels', 'none'], 'levels'),
   ADMISSION_MAX: whole({ min: 1, max: 1_000_000, unit: 'requests' }).default(1000),
   /** At most 50 s: a call may be awaited inside a transaction, which MongoDB ends after 60 s. */
