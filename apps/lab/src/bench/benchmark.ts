@@ -31,6 +31,8 @@ export interface Contest {
   readonly better: 'higher' | 'lower'
   /** The ratio to reach; absent where it is only reported. */
   readonly goal?: number
+  /** How long each side works at a stretch; 10 ms by default, more where several processes have to begin together. */
+  readonly sliceMs?: number
   readonly ours: Contestant
   readonly reference: Contestant
 }

@@ -2,7 +2,7 @@ import type { Contest, Row } from './benchmark.ts'
 import { median } from './median.ts'
 
 /** Dozens of operations, and so short that whatever else the machine does meets both sides: at 100 ms a busy machine shows its own noise. */
-const sliceMs = 10
+const sliceMsDefault = 10
 const warmUpMs = 500
 
 /** What one round of one contest has shown. */
@@ -23,7 +23,7 @@ export async function warmUp({ ours, reference }: Contest): Promise<void> {
  * median of the pairs' ratios: a burst of other work spoils some pairs and not the round.
  */
 export async function duel(
-  { ours, reference }: Contest,
+  { ours, reference, sliceMs = sliceMsDefault }: Contest,
   { seconds, round }: { seconds: number; round: number },
 ): Promise<Round> {
   const pairs = Math.max(1, Math.round((seconds * 1000) / (2 * sliceMs)))
