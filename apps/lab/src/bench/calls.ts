@@ -7,11 +7,11 @@ import type { System } from './peer/station.ts'
 
 const callers = 100
 /** A lone caller asks as a person's click does, not as a load. */
-export const lone = { processes: 1, callers: 1, slots: 10, idleMs: 50 } as const
+const lone = { processes: 1, callers: 1, slots: 10, idleMs: 50 } as const
 /** Longer than the way of a word to sixteen processes and back is worth. */
-export const callsSliceMs = 500
+const callsSliceMs = 500
 /** Twenty calls and more: their median is the slice's figure. */
-export const loneSliceMs = 1250
+const loneSliceMs = 1250
 const goalsByProcesses: Readonly<Record<number, number>> = { 1: 2, 16: 3 }
 
 /** Awaited jobs: ours against BullMQ's wait and the fastest peer, by several waiting processes and one worker process. */

@@ -19,6 +19,9 @@ export const bullmq: SystemSides = {
     undo.defer(() => queue.close())
     const events = new QueueEvents(queueName, { connection, prefix })
     undo.defer(() => events.close())
+    // Each wait listens on both: without this a hundred waits also pay for Node's warnings.
+    queue.setMaxListeners(0)
+    events.setMaxListeners(0)
     await Promise.all([queue.waitUntilReady(), events.waitUntilReady()])
     const options = { removeOnComplete: kept, removeOnFail: kept }
     const call = async (): Promise<void> => {

@@ -13,7 +13,7 @@ import {
 } from './station.ts'
 
 const shape = z.object({ n: z.number() })
-export const echo = defineJob({ name: queueName, input: shape, output: shape })
+const echo = defineJob({ name: queueName, input: shape, output: shape })
 
 /** Ours. No database is used, but a context has one. */
 export const strata: SystemSides = {
