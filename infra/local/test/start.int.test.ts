@@ -64,7 +64,7 @@ describe('local start', () => {
     expect(local.stderr()).toMatch(new RegExp(`^[A-Z_]+: ${name} is "${value}"[^\\n]*\\n$`))
   })
 
-  test.each([{ PORT: 'abc' }, { LEVELS_MAX: '1' }, { LANE_SLOTS: 'none' }])(
+  test.each([{ PORT: 'abc' }, { LEVELS_MAX: '0' }, { LANE_SLOTS: 'none' }])(
     '%j is judged by the apps’ own settings, before anything is started',
     async env => {
       const local = await spawnNode(fileURLToPath(new URL('../src/start.ts', import.meta.url)), { env })
