@@ -44,9 +44,9 @@ export class Context {
 
   constructor(given: ContextOptions) {
     this.options = readOptions(given)
-    const { datasources, lockWaitMs, report } = this.options
+    const { datasources, lockWaitMs, processes, report } = this.options
     this.pools = new Pools(datasources, this.options)
-    this.startup = new Startup(this.pools)
+    this.startup = new Startup(this.pools, processes)
     const shared = { pools: this.pools, ledger: this.ledger, lockWaitMs }
     this.statements = new Statements({ ...shared, require: () => this.require(), start: () => this.startup.start() })
     this.transactions = new Transactions({

@@ -1,4 +1,5 @@
 import type { Deadline } from './deadline.ts'
+import type { DeclaredProcesses } from './options.ts'
 import type { PoolWait } from './wait.ts'
 
 /**
@@ -21,9 +22,18 @@ export interface Datasource<
   attach(scope: StatementScope<Pool, Tx>): void
   /**
    * Checks, before any pool is opened, that the server can hold `connections` more of this process beside those of every
-   * other one, and keeps them registered until the returned function is called. Rejects with a typed error.
+   * other one, started or declared, and keeps them registered until the returned function is called. Rejects with a typed error.
    */
-  admit?(claim: { readonly connections: number; readonly service: Pool }): Promise<() => Promise<void>>
+  admit?(claim: PoolClaim<Pool>): Promise<() => Promise<void>>
+}
+
+/** What one process asks of one store. */
+export interface PoolClaim<Pool> {
+  /** The permits of all its pools. */
+  readonly connections: number
+  readonly service: Pool
+  /** How many processes ask for the same; undefined where that was not declared. */
+  readonly processes: DeclaredProcesses | undefined
 }
 
 export interface PoolLimits {

@@ -248,6 +248,8 @@ describe('options', () => {
     ['levels.max', { levels: { max: 1.5 } }],
     ['isolation', { isolation: 'some' as 'none' }],
     ['lockWaitMs', { lockWaitMs: 0 }],
+    ['processes.kind', { processes: { kind: '', max: 2 } }],
+    ['processes.max', { processes: { kind: 'worker', max: 0 } }],
     ['datasources', { datasources: [] }],
     ['datasources', { datasources: [new FakeDatasource(), new FakeDatasource()] }],
   ])('a wrong %s is named', (option, wrong) => {

@@ -7,6 +7,7 @@ export type {
   DatasourceTransaction,
   ErrorClass,
   OpenPoolOptions,
+  PoolClaim,
   PoolLimits,
   StatementBinding,
   StatementHold,
@@ -24,7 +25,7 @@ export {
 export { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 export { type ErrorSpec, errorFactory, hasCode, type Outcome, StrataError, type StrataErrorOptions } from './error.ts'
 export type { CarriedContext } from './header.ts'
-export type { ContextOptions, Isolation } from './options.ts'
+export type { ContextOptions, DeclaredProcesses, Isolation } from './options.ts'
 export { type Permit, Permits } from './permits.ts'
 export type { PoolState } from './pool.ts'
 export type { IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './propagator.ts'

@@ -14,17 +14,31 @@ export interface ContextOptions {
   readonly isolation?: Isolation
   /** The longest wait for documents that other work holds, in milliseconds; default 2,000. */
   readonly lockWaitMs?: number
+  /**
+   * How many processes like this one are to run: then the connections of all of them have to fit into the servers when the first
+   * one starts (`CONNECTION_BUDGET`). Default: each process counts from its own start on.
+   */
+  readonly processes?: DeclaredProcesses
   /** Receives what must not change an outcome: a hook that failed. Default: a process warning. */
   readonly report?: (error: unknown, what: string) => void
 }
 
 export type Isolation = 'levels' | 'none'
 
+/** Processes with equal settings, counted together in the connection budgets. */
+export interface DeclaredProcesses {
+  /** What they have in common, as `api` or `worker`: 1 to 100 characters. */
+  readonly kind: string
+  /** The most that ever run at once, those of a rolling deploy included: from 1 to 100,000. More of them count too. */
+  readonly max: number
+}
+
 export interface CheckedOptions {
   readonly datasources: readonly [Datasource, ...Datasource[]]
   readonly levelsMax: number
   readonly isolated: boolean
   readonly lockWaitMs: number
+  readonly processes: DeclaredProcesses | undefined
   readonly report: (error: unknown, what: string) => void
 }
 
@@ -39,6 +53,7 @@ export function readOptions(options: ContextOptions): CheckedOptions {
   checkWhole('levels.max', levelsMax, { min: 1, max: levelsMaxLimit })
   expect('isolation', isolation, { ok: isolation === 'levels' || isolation === 'none', to: "'levels' or 'none'" })
   checkMs('lockWaitMs', lockWaitMs)
+  checkProcesses(options.processes)
   if (!first) throw config('datasources', 'empty', 'at least one datasource')
   const names = options.datasources.map(({ name }) => name)
   expect('datasources', names.join(', '), { ok: new Set(names).size === names.length, to: 'different names' })
@@ -47,8 +62,17 @@ export function readOptions(options: ContextOptions): CheckedOptions {
     levelsMax,
     isolated: isolation === 'levels',
     lockWaitMs,
+    processes: options.processes,
     report: options.report ?? warn,
   }
+}
+
+function checkProcesses(processes: DeclaredProcesses | undefined): void {
+  if (processes === undefined) return
+  const { kind, max } = processes
+  const ok = typeof kind === 'string' && kind.length >= 1 && kind.length <= 100
+  expect('processes.kind', kind, { ok, to: 'a name of 1 to 100 characters' })
+  checkWhole('processes.max', max, { min: 1, max: 100_000 })
 }
 
 /** setTimeout fires at once above this. */

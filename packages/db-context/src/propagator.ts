@@ -2,6 +2,7 @@ import type { Chain, ChainLink } from './chain.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 import { type CarriedContext, readHeader, writeHeader } from './header.ts'
 import { checkDeeper, checkLevel } from './level.ts'
+import type { DeclaredProcesses } from './options.ts'
 import { laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import { innermostTransaction, openTransactions, type Scope } from './scope.ts'
@@ -50,6 +51,8 @@ export interface Propagator {
   readonly levelsMax: number
   /** False under `isolation: 'none'`: every level in one lane. */
   readonly isolated: boolean
+  /** How many processes like this one are to run; undefined where that was not declared. */
+  readonly processes: DeclaredProcesses | undefined
   /**
    * Decides on a call that is made now.
    *
@@ -77,16 +80,18 @@ export interface Propagator {
 export interface PropagatorOptions {
   readonly levelsMax: number
   readonly isolated: boolean
+  readonly processes: DeclaredProcesses | undefined
   readonly require: () => Scope
   readonly find: () => Scope | undefined
   readonly runUnit: Propagator['run']
 }
 
 export function createPropagator(options: PropagatorOptions): Propagator {
-  const { levelsMax, isolated } = options
+  const { levelsMax, isolated, processes } = options
   return {
     levelsMax,
     isolated,
+    processes,
     call(name, { level } = {}) {
       const scope = options.require()
       const at = callLevel(scope, level, levelsMax)

@@ -1,3 +1,4 @@
+import type { DeclaredProcesses } from './options.ts'
 import type { Pools } from './pool.ts'
 import { dbContextError } from './registry.ts'
 
@@ -7,12 +8,14 @@ import { dbContextError } from './registry.ts'
  */
 export class Startup {
   readonly #pools: Pools
+  readonly #processes: DeclaredProcesses | undefined
   #starting: Promise<void> | undefined
   #stopped = false
   readonly #leave: (() => Promise<void>)[] = []
 
-  constructor(pools: Pools) {
+  constructor(pools: Pools, processes: DeclaredProcesses | undefined) {
     this.#pools = pools
+    this.#processes = processes
   }
 
   /** Resolves when every pool is usable. A failed start is tried anew by the next call. @throws STOPPED */
@@ -35,7 +38,8 @@ export class Startup {
   async #open(): Promise<void> {
     const admitted = await Promise.allSettled(
       this.#pools.stores().map(async ({ datasource, service, connections }) => {
-        const leave = await datasource.admit?.({ connections, service: service.adapter })
+        const processes = this.#processes
+        const leave = await datasource.admit?.({ connections, service: service.adapter, processes })
         if (leave) this.#leave.push(leave)
       }),
     )

@@ -1,4 +1,10 @@
-import { type Datasource, dbContextError, type OpenPoolOptions, type PoolLimits } from '@strata/db-context'
+import {
+  type Datasource,
+  dbContextError,
+  type OpenPoolOptions,
+  type PoolClaim,
+  type PoolLimits,
+} from '@strata/db-context'
 import type { Document } from 'mongodb'
 import { Membership } from './budget/membership.ts'
 import type { BoundCollection } from './collection/bound-collection.ts'
@@ -57,12 +63,12 @@ class MongoStore implements MongoDatasource {
   }
 
   /** @throws CONNECTION_BUDGET, BUDGET_UNREADABLE, SERVER_UNREACHABLE, TOPOLOGY_UNSUPPORTED */
-  async admit(claim: { readonly connections: number; readonly service: MongoPool }): Promise<() => Promise<void>> {
+  async admit({ connections, service, processes }: PoolClaim<MongoPool>): Promise<() => Promise<void>> {
     const { streamsMax, connectionsMax } = this.#settings
-    await claim.service.ready()
+    await service.ready()
     // Each client has a monitor beside its pool, and the change streams are a client of their own.
-    const wanted = claim.connections + streamsMax + this.#clients + 1
-    return await this.#membership.enter({ client: claim.service.client, wanted, limit: connectionsMax })
+    const wanted = connections + streamsMax + this.#clients + 1
+    return await this.#membership.enter({ client: service.client, wanted, processes, limit: connectionsMax })
   }
 
   /** @throws CONFIG */

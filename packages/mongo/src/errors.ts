@@ -11,7 +11,7 @@ export const mongoErrors = {
   },
   CONNECTION_BUDGET: {
     ...refused,
-    when: 'The server cannot hold the connections of this process beside those of the registered ones',
+    when: 'The server cannot hold the connections of this process, and of those declared with it, beside those of the registered ones',
   },
   OPERATION_TIMEOUT: {
     outcome: 'unknown',

@@ -76,6 +76,7 @@ export class Caller {
     this.#presence = new Presence(this.redis, {
       keys: this.keys,
       id: this.id,
+      role: 'queues',
       propagator,
       connections: 2,
       lanes: () => ({}),

@@ -1,5 +1,6 @@
-import { dbContextError, type Propagator } from '@strata/db-context'
+import { type DeclaredProcesses, dbContextError, type Propagator } from '@strata/db-context'
 import type { Redis } from 'ioredis'
+import { type Announced, announceScript } from './announce.ts'
 import type { Keys } from './keys.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
@@ -10,40 +11,14 @@ export const leaseMs = 15_000
 /** Connections left to people and tools. */
 const reserve = 16
 
-/** Entries of processes that are gone are removed after this. */
-const forgetMs = 60_000
-
-/** Adds this process if it fits: one script, so that of two that start at once only the second is refused. */
-const announceScript = `
-local now = redis.call('TIME')
-local ms = now[1] * 1000 + math.floor(now[2] / 1000)
-local sum = 0
-local entries = redis.call('HGETALL', KEYS[1])
-for i = 1, #entries, 2 do
-  local ok, found = pcall(cjson.decode, entries[i + 1])
-  if entries[i] == ARGV[1] or not ok or type(found) ~= 'table' or type(found.untilMs) ~= 'number' then
-  elseif found.untilMs <= ms then
-    if found.untilMs < ms - ${forgetMs} then redis.call('HDEL', KEYS[1], entries[i]) end
-  else
-    if ARGV[7] == '1' and found.setup and found.setup ~= ARGV[6] then return {-1, 0, found.setup} end
-    if type(found.connections) == 'number' then sum = sum + found.connections end
-  end
-end
-local limit = tonumber(ARGV[3])
-if limit > 0 and sum + tonumber(ARGV[2]) > limit then return {0, sum} end
-redis.call('HSET', KEYS[1], ARGV[1], cjson.encode({
-  untilMs = ms + tonumber(ARGV[4]), connections = tonumber(ARGV[2]), setup = ARGV[6], lanes = cjson.decode(ARGV[5]) }))
-redis.call('PEXPIRE', KEYS[1], 600000)
-return {1, sum}
-`
-
 /** Slots of each lane that a process serves. */
 export type LaneSlots = Readonly<Record<string, number>>
 
 export interface PresenceOptions {
   readonly keys: Keys
   readonly id: string
-  readonly propagator: Pick<Propagator, 'levelsMax' | 'isolated'>
+  readonly role: 'queues' | 'worker'
+  readonly propagator: Pick<Propagator, 'levelsMax' | 'isolated' | 'processes'>
   readonly connections: number
   readonly lanes: () => LaneSlots
 }
@@ -54,6 +29,8 @@ export class Presence {
   readonly #keys: Keys
   readonly #id: string
   readonly #connections: number
+  /** A process may send and serve: those are two kinds, of one entry a process each. */
+  readonly #declared: DeclaredProcesses
   readonly #lanes: () => LaneSlots
   /** What all processes have to agree on. */
   readonly #setup: string
@@ -64,7 +41,10 @@ export class Presence {
     this.#id = options.id
     this.#connections = options.connections
     this.#lanes = options.lanes
-    const { levelsMax, isolated } = options.propagator
+    const { levelsMax, isolated, processes } = options.propagator
+    this.#declared = processes
+      ? { ...processes, kind: `${processes.kind}/${options.role}` }
+      : { kind: this.#id, max: 1 }
     this.#setup = `levels.max ${levelsMax}, isolation ${isolated ? 'levels' : 'none'}`
   }
 
@@ -72,15 +52,10 @@ export class Presence {
   async enter(report: Report): Promise<void> {
     const clients = await maxClients(this.#redis, report)
     const limit = clients === undefined ? 0 : Math.max(1, clients - reserve)
-    const [fits, others, setup] = await this.#announce(limit, true)
+    const [fits, own, others, setup] = await this.#announce(limit, true)
     if (fits === 1) return
     if (fits === -1) throw disagreement(this.#setup, setup ?? 'unknown')
-    throw queueError(
-      'CONNECTION_BUDGET',
-      `This process may need ${this.#connections} Redis connections, beside ${others} of others, and the server's ` +
-        `maxclients is ${clients} (${reserve} kept free): raise it, or start fewer processes, queues, levels or slots`,
-      { details: { connections: this.#connections, others, maxclients: clients, reserve } },
-    )
+    throw this.#overBudget({ own, others, clients })
   }
 
   async renew(): Promise<void> {
@@ -91,10 +66,26 @@ export class Presence {
     await this.#redis.hdel(this.#keys.processes, this.#id)
   }
 
-  async #announce(limit: number, isNew: boolean): Promise<[number, number, string?]> {
+  async #announce(limit: number, isNew: boolean): Promise<Announced> {
     const lanes = JSON.stringify(this.#lanes())
-    const args = [this.#id, this.#connections, limit, leaseMs, lanes, this.#setup, isNew ? 1 : 0]
-    return (await this.#redis.eval(announceScript, 1, this.#keys.processes, ...args)) as [number, number, string?]
+    const { kind, max } = this.#declared
+    const args = [this.#id, this.#connections, limit, leaseMs, lanes, this.#setup, isNew ? 1 : 0, kind, max]
+    return (await this.#redis.eval(announceScript, 1, this.#keys.processes, ...args)) as Announced
+  }
+
+  #overBudget({ own, others, clients }: { own: number; others: number; clients: number | undefined }) {
+    const { kind, max } = this.#declared
+    const isDeclared = kind !== this.#id
+    const needs = isDeclared
+      ? `${max} processes of kind ${kind} are declared, this one may need ${this.#connections} Redis connections, so they count ${own}`
+      : `This process may need ${this.#connections} Redis connections`
+    const details = { connections: this.#connections, reserved: own, others, maxclients: clients, reserve }
+    return queueError(
+      'CONNECTION_BUDGET',
+      `${needs}, beside ${others} of others, and the server's maxclients is ${clients} (${reserve} kept free): raise it, ` +
+        'or start fewer processes, queues, levels or slots',
+      { details: { ...details, ...(isDeclared ? { kind, processesMax: max } : {}) } },
+    )
   }
 }
 

@@ -132,6 +132,7 @@ export class Serving {
       const presence = new Presence(this.#redis, {
         keys: this.#keys,
         id: this.#id,
+        role: 'worker',
         propagator: this.#options.propagator,
         connections: this.#connectionsMax(),
         lanes: () => Object.fromEntries(this.readings.map(({ lane, slots }) => [lane, slots])),

@@ -14,7 +14,7 @@ import {
 } from '../src/index.ts'
 import { createKeys } from '../src/keys.ts'
 
-type DbOptions = Partial<Pick<ContextOptions, 'levels' | 'isolation'>>
+type DbOptions = Partial<Pick<ContextOptions, 'levels' | 'isolation' | 'processes'>>
 
 /** Queues and workers over one key prefix of the shared Redis, each with a context of its own, as if in processes of their own. */
 export class Stage {

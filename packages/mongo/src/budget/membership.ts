@@ -1,10 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { DeclaredProcesses } from '@strata/db-context'
 import type { Document, MongoClient } from 'mongodb'
 import { codeOf } from '../classify.ts'
 import { mongoError } from '../errors.ts'
 import { type Entry, Registry } from './registry.ts'
+import { connectionsReserved } from './reservation.ts'
 
 /** Three signs of life a lease: one that is lost costs nothing. */
 const renewMs = 5000
@@ -16,6 +18,7 @@ export interface Claim {
   readonly client: MongoClient
   /** The connections that this process may open, those of its monitors included. */
   readonly wanted: number
+  readonly processes: DeclaredProcesses | undefined
   /** The server's limit where it is configured; else the server is asked. */
   readonly limit: number | undefined
 }
@@ -31,12 +34,13 @@ export class Membership {
    *
    * @throws CONNECTION_BUDGET, BUDGET_UNREADABLE (`not-applied`: nothing stays registered)
    */
-  async enter({ client, wanted, limit: given }: Claim): Promise<() => Promise<void>> {
+  async enter({ client, wanted, processes, limit: given }: Claim): Promise<() => Promise<void>> {
     const registry = new Registry(client)
-    const entry: Entry = { _id: this.#id, connections: wanted, host: hostname(), pid: process.pid }
+    const declared = processes ? { kind: processes.kind, processesMax: processes.max } : {}
+    const entry: Entry = { _id: this.#id, connections: wanted, host: hostname(), pid: process.pid, ...declared }
     const limit = given ?? (await authorized(() => readLimit(client), 'read serverStatus (role clusterMonitor)'))
     const { isIn, others } = await authorized(() => registry.enter(entry, limit), 'write to the database strata')
-    if (!isIn) throw overBudget({ wanted, others, limit })
+    if (!isIn) throw overBudget(entry, others, limit)
     clearInterval(this.#timer)
     // A renewal that fails is made good by the next one: the lease outlives two of them.
     const renew = () => registry.renew(entry).catch(() => {})
@@ -67,12 +71,18 @@ async function authorized<T>(run: () => Promise<T>, what: string): Promise<T> {
   }
 }
 
-function overBudget(details: { wanted: number; others: number; limit: number }) {
-  const { wanted, others, limit } = details
+function overBudget(entry: Entry, live: readonly Entry[], limit: number) {
+  const { connections: wanted, kind, processesMax: declared } = entry
+  const others = connectionsReserved(live.filter(other => kind === undefined || other.kind !== kind))
+  const reserved = connectionsReserved([...live, entry]) - others
+  const own =
+    kind === undefined
+      ? `This process may open ${wanted} connections`
+      : `${declared} processes of kind ${kind} are declared, this one may open ${wanted} connections, so they count ${reserved}`
   return mongoError(
     'CONNECTION_BUDGET',
-    `This process may open ${wanted} connections, the others registered ${others}, and the server grants ${limit}: ` +
+    `${own}, the others registered ${others}, and the server grants ${limit}: ` +
       'lower pool.max or levels.max, run fewer processes, or raise the limit of the server',
-    { details },
+    { details: { wanted, reserved, others, limit, ...(kind === undefined ? {} : { kind, processesMax: declared }) } },
   )
 }

@@ -1,5 +1,6 @@
 import type { Collection, Document, MongoClient } from 'mongodb'
 import { codeOf } from '../classify.ts'
+import { type Claimant, reservedBy } from './reservation.ts'
 
 /** How long a process counts after its last sign of life, by the server's clock. */
 const leaseMs = 15_000
@@ -9,9 +10,7 @@ const maxTimeMs = 5000
 const duplicateKey = 11_000
 
 /** One process of one store and the connections that it may open. */
-export interface Entry {
-  readonly _id: string
-  readonly connections: number
+export interface Entry extends Claimant {
   readonly host: string
   readonly pid: number
 }
@@ -33,15 +32,15 @@ export class Registry {
     this.#books = client.db('strata').collection<Book>('processes')
   }
 
-  /** Gets in if all live entries and this one fit into `limit`. Entering again replaces one's own entry. */
-  async enter(entry: Entry, limit: number): Promise<{ readonly isIn: boolean; readonly others: number }> {
-    const fits = { $lte: [{ $add: [{ $sum: '$processes.connections' }, entry.connections] }, limit] }
-    const book = await this.#change(entry._id, { $cond: [fits, withEntry(entry), '$processes'] })
+  /**
+   * Gets in if all live entries and this one, with the processes that they declare, fit into `limit`. Entering again replaces
+   * one's own entry.
+   */
+  async enter(entry: Entry, limit: number): Promise<{ readonly isIn: boolean; readonly others: readonly Entry[] }> {
+    const both = { $let: { vars: { all: withEntry(entry) }, in: reservedBy('$$all') } }
+    const book = await this.#change(entry._id, { $cond: [{ $lte: [both, limit] }, withEntry(entry), '$processes'] })
     const others = book.processes.filter(({ _id }) => _id !== entry._id)
-    return {
-      isIn: others.length < book.processes.length,
-      others: others.reduce((sum, { connections }) => sum + connections, 0),
-    }
+    return { isIn: others.length < book.processes.length, others }
   }
 
   /** Keeps an entry alive, and puts it back where it had expired: its connections are in use all the same. */

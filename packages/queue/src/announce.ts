@@ -1,0 +1,48 @@
+/** Entries of processes that are gone are removed after this. */
+const forgetMs = 60_000
+
+/**
+ * Adds this process if it fits, with those that are declared and not yet started: one script, so that of two that start at once
+ * only the second is refused. A missing process counts as much as the largest of its kind, because in a rolling deploy it may be
+ * of either version. Answers with what its own kind and all others may open.
+ */
+export const announceScript = `
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+local kinds = {}
+local function count(kind, declared, connections)
+  local of = kinds[kind] or { live = 0, declared = 1, sum = 0, largest = 0 }
+  of.live, of.sum = of.live + 1, of.sum + connections
+  of.declared, of.largest = math.max(of.declared, declared), math.max(of.largest, connections)
+  kinds[kind] = of
+end
+local entries = redis.call('HGETALL', KEYS[1])
+for i = 1, #entries, 2 do
+  local ok, found = pcall(cjson.decode, entries[i + 1])
+  if entries[i] == ARGV[1] or not ok or type(found) ~= 'table' or type(found.untilMs) ~= 'number' then
+  elseif found.untilMs <= ms then
+    if found.untilMs < ms - ${forgetMs} then redis.call('HDEL', KEYS[1], entries[i]) end
+  else
+    if ARGV[7] == '1' and found.setup and found.setup ~= ARGV[6] then return {-1, 0, 0, found.setup} end
+    if type(found.connections) == 'number' then
+      count(tostring(found.kind or entries[i]), tonumber(found.processesMax) or 1, found.connections)
+    end
+  end
+end
+count(ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[2]))
+local own, others = 0, 0
+for kind, of in pairs(kinds) do
+  local reserved = of.sum + math.max(0, of.declared - of.live) * of.largest
+  if kind == ARGV[8] then own = reserved else others = others + reserved end
+end
+local limit = tonumber(ARGV[3])
+if limit > 0 and own + others > limit then return {0, own, others} end
+redis.call('HSET', KEYS[1], ARGV[1], cjson.encode({
+  untilMs = ms + tonumber(ARGV[4]), connections = tonumber(ARGV[2]), setup = ARGV[6], lanes = cjson.decode(ARGV[5]),
+  kind = ARGV[8], processesMax = tonumber(ARGV[9]) }))
+redis.call('PEXPIRE', KEYS[1], 600000)
+return {1, own, others}
+`
+
+/** 1 where it is in, 0 where it does not fit, -1 where it disagrees; connections of its own kind and of others; what others agree on. */
+export type Announced = [isIn: -1 | 0 | 1, own: number, others: number, setup?: string]
