@@ -16,13 +16,19 @@ describe('the configuration of the API process', () => {
       isolation: 'levels',
       admissionMax: 1000,
       callTimeoutMs: 30_000,
+      processes: undefined,
       logLevel: 'info',
     })
   })
 
+  test('declares its processes under the name of its school', () => {
+    const read = readConfig({ ...urls, REDIS_PREFIX: 'north', API_PROCESSES: '5' })
+    expect(read.processes).toEqual({ kind: 'north/api', max: 5 })
+  })
+
   test.for([
     ...['PORT', 'POOL_MAX', 'POOL_TIMEOUT_MS', 'LEVELS_MAX', 'ISOLATION', 'ADMISSION_MAX', 'CALL_TIMEOUT_MS'],
-    ...['LOG_LEVEL', 'MONGO_URL', 'REDIS_URL'],
+    ...['LOG_LEVEL', 'MONGO_URL', 'REDIS_URL', 'API_PROCESSES'],
   ])('judges %s at start', name => {
     const read = () => readConfig({ ...urls, [name]: 'wrong' })
     expect(read).toThrowError(expect.objectContaining({ code: 'SETTING_INVALID' }))

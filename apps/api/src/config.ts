@@ -17,6 +17,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       ISOLATION: settings.ISOLATION,
       ADMISSION_MAX: settings.ADMISSION_MAX,
       CALL_TIMEOUT_MS: settings.CALL_TIMEOUT_MS,
+      API_PROCESSES: settings.PROCESSES,
       LOG_LEVEL: settings.LOG_LEVEL,
     },
     env,
@@ -32,6 +33,9 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     isolation: read.ISOLATION,
     admissionMax: read.ADMISSION_MAX,
     callTimeoutMs: read.CALL_TIMEOUT_MS,
+    // Together with those of other schools, which have other prefixes.
+    processes:
+      read.API_PROCESSES === undefined ? undefined : { kind: `${read.REDIS_PREFIX}/api`, max: read.API_PROCESSES },
     logLevel: read.LOG_LEVEL,
   }
 }

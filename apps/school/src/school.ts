@@ -1,4 +1,4 @@
-import { createDbContext, type DbContext, type Isolation } from '@strata/db-context'
+import { createDbContext, type DbContext, type DeclaredProcesses, type Isolation } from '@strata/db-context'
 import { type Collections, createCollections, type DatasourceSettings, schoolCollections } from './collections.ts'
 import type { Logger } from './log.ts'
 import { observePools } from './pool-metrics.ts'
@@ -7,6 +7,8 @@ import { reporter } from './reporter.ts'
 export interface SchoolSettings extends DatasourceSettings {
   readonly levelsMax: number
   readonly isolation: Isolation
+  /** How many processes like this one are to fit into the servers beside the others. */
+  readonly processes: DeclaredProcesses | undefined
 }
 
 /** The data of the school as one process sees it. */
@@ -22,6 +24,7 @@ export function openSchool(settings: SchoolSettings, log: Logger): School {
     datasources: [collections.datasource],
     levels: { max: settings.levelsMax },
     isolation: settings.isolation,
+    ...(settings.processes ? { processes: settings.processes } : {}),
     report: reporter(log),
   })
   observePools(db)

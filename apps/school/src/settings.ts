@@ -39,6 +39,8 @@ export const settings = {
   ADMISSION_MAX: whole({ min: 1, max: 1_000_000, unit: 'requests' }).default(1000),
   /** At most 50 s: a call may be awaited inside a transaction, which MongoDB ends after 60 s. */
   CALL_TIMEOUT_MS: whole({ min: 1, max: 50_000, unit: 'milliseconds' }).default(30_000),
+  /** How many processes of a kind ever run at once; not set: not declared. */
+  PROCESSES: whole({ min: 1, max: 100_000, unit: 'processes' }).optional(),
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
 }
 

@@ -13,6 +13,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       LEVELS_MAX: settings.LEVELS_MAX,
       ISOLATION: settings.ISOLATION,
       CALL_TIMEOUT_MS: settings.CALL_TIMEOUT_MS,
+      WORKERS: settings.PROCESSES,
       LOG_LEVEL: settings.LOG_LEVEL,
       HOST: settings.HOST,
       METRICS_PORT: port().optional(),
@@ -28,6 +29,8 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     levelsMax: read.LEVELS_MAX,
     isolation: read.ISOLATION,
     callTimeoutMs: read.CALL_TIMEOUT_MS,
+    // Together with those of other schools, which have other prefixes.
+    processes: read.WORKERS === undefined ? undefined : { kind: `${read.REDIS_PREFIX}/worker`, max: read.WORKERS },
     logLevel: read.LOG_LEVEL,
     metrics: { host: read.HOST, port: read.METRICS_PORT },
   }
