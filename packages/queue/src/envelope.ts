@@ -2,7 +2,10 @@ import type { ChainLink } from '@strata/db-context'
 import type { Lane } from './lane.ts'
 import { queueError } from './registry.ts'
 
-/** What travels beside a job's data, in the option `strata` of the BullMQ job. */
+/**
+ * What travels beside a job's data, in the option `strata` of the BullMQ job: as JSON text, which Redis's scripts keep as it is. As
+ * an object they take it apart and put it together again, a quarter of the time of adding a job.
+ */
 export type Envelope = CallEnvelope | PushEnvelope
 
 export interface CallEnvelope {
@@ -26,6 +29,22 @@ export interface PushEnvelope {
   readonly v: 1
   readonly kind: 'push'
   readonly level: number
+}
+
+export const encodeEnvelope = (envelope: Envelope): string => JSON.stringify(envelope)
+
+/** What a job has as its envelope, unchecked: parsed once, and also taken as an object. */
+export function findEnvelope(options: object): unknown {
+  const found = 'strata' in options ? options.strata : undefined
+  return typeof found === 'string' ? parseJson(found) : found
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
 }
 
 /** A job added by plain BullMQ. */

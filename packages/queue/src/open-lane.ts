@@ -2,6 +2,7 @@ import type { Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { within } from './bound.ts'
 import { Fetcher } from './fetcher.ts'
+import { kept } from './kept.ts'
 import { fetcherSlots, type Lane } from './lane.ts'
 import type { LaneSettings } from './lane-settings.ts'
 import { outside } from './outside.ts'
@@ -56,6 +57,7 @@ export class OpenLane {
           lockDuration: lockDurationMs,
           stalledInterval: stalledIntervalMs,
           maxStalledCount,
+          ...(lane.kind === 'call' ? { removeOnComplete: kept, removeOnFail: kept } : {}),
           runRetryDelay: retryMs,
         })
         return fetcher.on('error', error => options.report(error, `Lane ${lane.name}`))

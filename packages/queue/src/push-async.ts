@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import type { JobsOptions } from 'bullmq'
 import type { Call } from './call.ts'
 import { type Caller, stopped } from './caller.ts'
@@ -6,6 +5,7 @@ import { cancelJob } from './cancel.ts'
 import { chooseClaim } from './chosen-id.ts'
 import { claimJob } from './claim.ts'
 import type { JobDefinition } from './job-definition.ts'
+import { newJobId } from './job-id.ts'
 import { callLane } from './lane.ts'
 import { queueError } from './registry.ts'
 import { addJob, checkInput } from './send.ts'
@@ -54,7 +54,7 @@ export async function pushAsync(
   checkDeadline(job, deadlineMs)
   const claim = chooseClaim(job, bullmq.jobId, deduplication)
   const margin = Math.min(marginMsMax, plan.remainingMs / 10)
-  const id = randomUUID()
+  const id = newJobId()
   const call = caller.open({
     id,
     jobId: bullmq.jobId ?? id,

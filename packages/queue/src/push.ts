@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dbContextError, deadlineIn, hasCode, type OutgoingCall, remainingMs } from '@strata/db-context'
 import type { JobsOptions } from 'bullmq'
 import { late, within } from './bound.ts'
 import { type Caller, stopped } from './caller.ts'
 import type { JobDefinition } from './job-definition.ts'
+import { newJobId } from './job-id.ts'
 import { pushLane } from './lane.ts'
 import { queueError } from './registry.ts'
 import { endFields, readRecordedEnd } from './reply.ts'
@@ -66,7 +66,7 @@ export async function push(
     const envelope = { v: 1, kind: 'push', level: plan.level } as const
     return await addInTime(caller, { job, lane, id, data, envelope, options: bullmq })
   }
-  const id = bullmq.jobId ?? randomUUID()
+  const id = bullmq.jobId ?? newJobId()
   if (!plan.defer) return pushed({ ...made, id: await publish(id), published: true })
   const deferred: Push = { ...made, id, published: false }
   plan.defer(async () => {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { dbContextError } from '@strata/db-context'
 import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import { late, within } from './bound.ts'
@@ -5,6 +6,7 @@ import { prefixDefault } from './keys.ts'
 import { outside } from './outside.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
+import { shareWrites } from './shared-write.ts'
 
 /**
  * Where Redis is: a URL (`rediss:` for TLS, user and password in it), or ioredis's options (Sentinel and TLS by theirs, with `url`
@@ -141,7 +143,13 @@ function readClusterTarget(target: RedisClusterTarget, given: string | undefined
 }
 
 const openServer = (url: string | undefined, options: RedisOptions): Redis =>
-  url === undefined ? new Redis(options) : new Redis(url, options)
+  sharingWrites(url === undefined ? new Redis(options) : new Redis(url, options))
+
+function sharingWrites(client: Redis): Redis {
+  // The socket is not in ioredis's types: the connection is a new one after each reconnect.
+  client.on('connect', () => shareWrites((client as Redis & { readonly stream: Socket }).stream))
+  return client
+}
 
 /** A cluster's client takes the same commands; what differs is asked by `isCluster`. */
 function openCluster({ nodes, options }: NonNullable<RedisSettings['cluster']>, redisOptions: RedisOptions): Redis {
@@ -151,5 +159,6 @@ function openCluster({ nodes, options }: NonNullable<RedisSettings['cluster']>, 
     lazyConnect: true,
     clusterRetryStrategy: times => Math.min(reconnectMsFirst * 2 ** Math.min(times, 10), reconnectMsMax),
   })
+  cluster.on('+node', sharingWrites)
   return cluster as unknown as Redis
 }

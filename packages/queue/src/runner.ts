@@ -3,7 +3,7 @@ import { type Job, WaitingError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { RedisClock } from './clock.ts'
 import { checkResult, readInput } from './contract.ts'
-import { type Envelope, findReplyAddress, readEnvelope } from './envelope.ts'
+import { type Envelope, findEnvelope, findReplyAddress, readEnvelope } from './envelope.ts'
 import type { Handlers, Handling } from './handlers.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
@@ -63,7 +63,7 @@ export class Runner {
     const begun = performance.now()
     let level = lane.level
     let result = 'ok'
-    const found = (job.opts as { strata?: unknown }).strata
+    const found = findEnvelope(job.opts)
     let address: ReplyAddress | undefined = findReplyAddress(found)
     try {
       const envelope = readOrRefuse(found, lane)

@@ -2,8 +2,9 @@ import { StrataError } from '@strata/db-context'
 import type { JobsOptions } from 'bullmq'
 import { late, within } from './bound.ts'
 import type { Caller } from './caller.ts'
-import type { Envelope } from './envelope.ts'
+import { type Envelope, encodeEnvelope } from './envelope.ts'
 import type { JobDefinition } from './job-definition.ts'
+import { kept } from './kept.ts'
 import type { Lane } from './lane.ts'
 import { outside } from './outside.ts'
 import { checkPayload } from './payload.ts'
@@ -12,9 +13,6 @@ import { checkOutgoing, printIssues } from './schema.ts'
 
 /** How long a push waits for Redis; a call waits until its own deadline. */
 const pushMsMax = 10_000
-
-/** How long the record of an ended job is kept, so that a result whose reply was lost can still be read. */
-const kept = { age: 3600, count: 10_000 }
 
 export interface Outgoing {
   readonly job: JobDefinition
@@ -39,14 +37,14 @@ export async function checkInput(caller: Caller, job: JobDefinition, data: unkno
 export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string> {
   const { job, lane, id, data, envelope, options } = outgoing
   const own = {
-    removeOnComplete: kept,
-    removeOnFail: kept,
+    // The workers of a call lane know it by themselves: what does not travel need not be packed, kept and read again.
+    ...(lane.kind === 'call' ? {} : { removeOnComplete: kept, removeOnFail: kept }),
     ...(job.attempts === undefined ? {} : { attempts: job.attempts }),
     ...(job.backoff === undefined ? {} : { backoff: job.backoff }),
     ...options,
     jobId: id,
     // An option that BullMQ does not know travels with the job untouched.
-    strata: envelope,
+    strata: encodeEnvelope(envelope),
   }
   try {
     const queue = caller.lanes.queue(lane.name)
