@@ -18,8 +18,34 @@ export interface ReplyAddress {
 /** The longest stream of replies that a caller may leave unread. */
 const repliesMax = 10_000
 
-/** Only while the job is there: it must not come back as a record with nothing but an error. */
-const keepErrorScript = `if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'strata', ARGV[1]) end`
+/**
+ * Tells that a job has failed: keeps the error with the job, whole, for a caller that has to look it up, and sends it. Only while
+ * the lock is this run's: one that lost it (its process was stopped, its connection hung) is run again elsewhere and may yet
+ * succeed there, so its own failure is nobody's end. A job that is not there any more must not come back as a record with nothing
+ * but an error, and is run by nobody else.
+ *
+ * KEYS: job, its lock, then where there is a caller its stream, and the claim. ARGV: error, token, then as `settleScript`.
+ */
+const failScript = `
+local function settle(KEYS, ARGV)
+${settleScript}
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  if redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
+  redis.call('HSET', KEYS[1], 'strata', ARGV[1])
+end
+if KEYS[3] then redis.call('XADD', KEYS[3], 'NOMKSTREAM', 'MAXLEN', '~', ARGV[7], '*', 'c', ARGV[4], 'r', ARGV[5]) end
+if KEYS[4] then settle({KEYS[4]}, {ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]}) end
+return 1
+`
+
+/** A run of a job that has failed. */
+export interface FailedRun {
+  readonly job: Job
+  readonly token: string | undefined
+  readonly address: ReplyAddress | undefined
+  readonly error: unknown
+}
 
 /**
  * Sends results to the callers' streams. Nothing is awaited: the reply goes out on the connection on which BullMQ then ends
@@ -41,12 +67,17 @@ export class Replier {
     this.#send(job, address, value === undefined ? { v: 1, ok: true } : { v: 1, ok: true, value })
   }
 
-  /** The error is kept with the job too, whole, for a caller that has to look it up. */
-  fail({ job, address, error }: { job: Job; address: ReplyAddress | undefined; error: unknown }): void {
+  /** Nothing where the run has lost its job to another: see `failScript`. */
+  fail({ job, token, address, error }: FailedRun): void {
     const wire = encodeError(error)
-    if (address) this.#send(job, address, { v: 1, ok: false, error: wire })
     const key = this.#keys.bullmq(job.queueName, job.id ?? '')
-    this.#forget(outside(() => this.#redis.eval(keepErrorScript, 1, key, JSON.stringify(wire))))
+    const told = address ? [this.#keys.replies(address.replyTo)] : []
+    const shared = address?.claim === undefined ? [] : [this.#claimOf(job, address.claim)]
+    const all = [key, `${key}:lock`, ...told, ...shared]
+    const callId = address?.callId ?? ''
+    const reply = this.#settleArgs(job, callId, encodeReply({ v: 1, ok: false, error: wire }))
+    const args = [JSON.stringify(wire), token ?? '', ...reply]
+    this.#forget(outside(() => this.#redis.eval(failScript, all.length, ...all, ...args)))
   }
 
   #send(job: Job, { replyTo, callId, claim }: ReplyAddress, reply: Reply): void {
@@ -56,9 +87,17 @@ export class Replier {
       outside(() => this.#redis.xadd(key, 'NOMKSTREAM', 'MAXLEN', '~', repliesMax, '*', 'c', callId, 'r', text)),
     )
     if (claim === undefined) return
-    const shared = this.#keys.claim(queueOf(job.queueName), claim)
-    const args = [job.id ?? '', callId, text, this.#keys.replies(''), repliesMax]
+    const shared = this.#claimOf(job, claim)
+    const args = this.#settleArgs(job, callId, text)
     this.#forget(outside(() => this.#redis.eval(settleScript, 1, shared, ...args)))
+  }
+
+  #claimOf(job: Job, claim: string): string {
+    return this.#keys.claim(queueOf(job.queueName), claim)
+  }
+
+  #settleArgs(job: Job, callId: string, text: string): (string | number)[] {
+    return [job.id ?? '', callId, text, this.#keys.replies(''), repliesMax]
   }
 
   /** A reply that could not be sent is found by the caller in the job's record. */

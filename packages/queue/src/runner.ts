@@ -159,7 +159,7 @@ export class Runner {
     }
     const told = error instanceof Error ? error : new Error(`Thrown: ${String(error)}`)
     const cause = error instanceof Refusal ? error.refusal : error
-    if (!hasAnotherAttempt(job, told)) this.#replier.fail({ job, address, error: cause })
+    if (!hasAnotherAttempt(job, told)) this.#replier.fail({ job, token, address, error: cause })
     return told
   }
 }

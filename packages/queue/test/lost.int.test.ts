@@ -118,6 +118,28 @@ test('a job that BullMQ itself fails, having stalled too often, fails its call',
   held.open()
 }, 30_000)
 
+test('a run that has lost its job to another does not fail the call', async () => {
+  const stalled = { lockDurationMs: 1000, stalledIntervalMs: 300, maxStalledCount: 3 }
+  const worker = stage.worker(stage.db(), { stalled })
+  const held = gate()
+  worker.handle(job, async ({ n }, { job: { attemptsStarted } }) => {
+    if (attemptsStarted > 1) return n
+    await held.wait()
+    throw new Error('The first run cannot end what it began')
+  })
+  await worker.start()
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const calling = db.run(() => queues.pushAsync(job, { n: 1 }))
+  calling.catch(() => {})
+  await until(() => worker.activities().length === 1, { deadlineMs: 5000, message: 'the job to begin' })
+  const [active] = await stage.bullmq('work~1').getActive()
+  // As after a pause of its process: the lock has ended, and is another's.
+  await redis.set(`${stage.prefix}:work~1:${active?.id}:lock`, 'another', 'PX', 500)
+  held.open()
+  expect(await calling).toBe(1)
+}, 30_000)
+
 test('the waiting job of a process that is killed is not started once its lease has ended', async () => {
   const { caller } = await callerProcess()
   caller.send({ deadlineMs: 60_000 })
