@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { type Db, MongoClient } from 'mongodb'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, type TestContext } from 'vitest'
+import { TestkitError } from '../src/index.ts'
 
 /** A folder of its own for one test, removed with it. */
 export function scratchFolder(): string {
@@ -41,5 +42,13 @@ export async function withRedis<T>(url: string, body: (redis: Redis) => Promise<
     return await body(redis)
   } finally {
     redis.disconnect()
+  }
+}
+
+/** For the start of servers that must be programs: where none can be had the test is skipped, and says why. */
+export function skipWithoutProgram(context: TestContext): (error: unknown) => never {
+  return error => {
+    if (error instanceof TestkitError && error.code === 'SERVERS_UNAVAILABLE') context.skip(error.message)
+    throw error
   }
 }

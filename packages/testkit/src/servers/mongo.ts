@@ -6,7 +6,7 @@ import { diagnose, PortTaken } from './log-diagnosis.ts'
 import { mongodArguments } from './mongod-arguments.ts'
 import { moveMember } from './move-member.ts'
 import { choosePort, LOOPBACK } from './port.ts'
-import { type RunningProgram, runProgram } from './program.ts'
+import { type RunningProgram, runProgram, untilExited } from './program.ts'
 import { formReplicaSet, REPLICA_SET, wrongSize } from './replica-set.ts'
 import type { Member, Order, Program, RunningServer, ServerEnd } from './server-kind.ts'
 
@@ -78,7 +78,7 @@ async function startSet(plan: Plan, ports: readonly number[]): Promise<RunningSe
     exited: exited.promise,
     kill: async (signal = 'SIGKILL') => {
       for (const each of running) each.kill(signal)
-      if (signal === 'SIGKILL') await Promise.all(running.map(each => each.exited))
+      if (signal === 'SIGKILL') await Promise.all(running.map(untilExited))
     },
     stop: async () => {
       await stopAll()

@@ -83,14 +83,18 @@ type Stoppable = Pick<RunningProgram, 'kill' | 'exited' | 'hasExited'>
 
 async function stopProgram(program: Stoppable, graceMs: number): Promise<void> {
   if (program.hasExited()) return
-  // The child is unreferenced, so without a timer of ours the process could end in the middle of this wait.
-  const alive = setInterval(() => {}, 1000)
   const last = setTimeout(() => program.kill('SIGKILL'), graceMs)
   try {
     program.kill(graceMs > 0 ? 'SIGTERM' : 'SIGKILL')
-    await program.exited
+    await untilExited(program)
   } finally {
     clearTimeout(last)
-    clearInterval(alive)
   }
+}
+
+/** Resolves when it has ended, and keeps this process running until then: the child itself is unreferenced. */
+export async function untilExited({ exited }: Pick<RunningProgram, 'exited'>): Promise<void> {
+  const alive = setInterval(() => {}, 1000)
+  await exited
+  clearInterval(alive)
 }

@@ -3,7 +3,7 @@ import { withDefaults } from './arguments.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { diagnose, PortTaken } from './log-diagnosis.ts'
 import { choosePort, LOOPBACK } from './port.ts'
-import { type RunningProgram, runProgram } from './program.ts'
+import { type RunningProgram, runProgram, untilExited } from './program.ts'
 import { redisArguments } from './redis-arguments.ts'
 import { redisReady } from './redis-ready.ts'
 import type { Order, Program, RunningServer, ServerEnd } from './server-kind.ts'
@@ -54,7 +54,7 @@ async function launchIn(folder: DataFolder, program: Program, order: Order): Pro
     exited: exited.promise,
     kill: async (signal = 'SIGKILL') => {
       current.kill(signal)
-      if (signal === 'SIGKILL') await current.exited
+      if (signal === 'SIGKILL') await untilExited(current)
     },
     stop: async () => {
       await current.stop()

@@ -1,5 +1,6 @@
 import { mongoKind, redisKind } from './kinds.ts'
 import { climb } from './ladder.ts'
+import { type RedisRelease, redisKindOf } from './redis-releases.ts'
 import type { Member, RungName, ServerEnd, ServerKind } from './server-kind.ts'
 import { checkVariables } from './server-variables.ts'
 
@@ -27,6 +28,8 @@ export interface MongoOptions extends ServerOptions {
 export interface RedisOptions extends ServerOptions {
   /** Further arguments of the Redis server; they replace testkit's own of the same name. */
   readonly redisArgs?: readonly string[]
+  /** One of `redisReleases`, whatever else is to be had: kept from an earlier run, or from its wheel (Linux x64, pip). */
+  readonly release?: RedisRelease
 }
 
 /** Options of `startServers`. */
@@ -102,12 +105,20 @@ export function startMongo(options: MongoOptions = {}): Promise<ServerHandle> {
  * @throws as `startMongo`, about `STRATA_REDIS` and `REDIS_URL`.
  */
 export function startRedis(options: RedisOptions = {}): Promise<ServerHandle> {
-  return start(redisKind, options, { members: 1, args: options.redisArgs ?? [] })
+  const shape = { members: 1, args: options.redisArgs ?? [] } as const
+  const { release } = options
+  return release === undefined ? start(redisKind, options, shape) : startRelease(release, options, shape)
 }
 
 interface Shape {
   readonly members: 1 | 3
   readonly args: readonly string[]
+}
+
+/** What the environment asks for is another program. */
+function startRelease(release: RedisRelease, options: RedisOptions, shape: Shape): Promise<ServerHandle> {
+  const { REDIS_URL: _, STRATA_REDIS: __, ...env } = options.env ?? process.env
+  return start(redisKindOf(release), { ...options, env, private: true }, shape)
 }
 
 async function start(kind: ServerKind, options: ServerOptions, shape: Shape): Promise<ServerHandle> {
