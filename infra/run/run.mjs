@@ -26,7 +26,7 @@ try {
   const [program, ...args] = job.command(rest)
   // A job's stdin stays closed: none of them asks, and a stopped terminal read would hang it.
   const { code } = await run(program === 'node' ? tools.node : program, args, {
-    env: { ...tools.env, ...env },
+    env: { ...job.env, ...tools.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     limitMs: job.limitMinutes === undefined ? undefined : job.limitMinutes * 60_000,
   })

@@ -53,6 +53,18 @@ test('bytes pass both ways, the end of the stream included', async () => {
   await one.ended
 })
 
+test('new connections go to another server once the proxy has another target, existing ones stay', async () => {
+  const proxy = await echoProxy()
+  const before = await peer(proxy)
+  const other = createServer(socket => socket.end('other'))
+  onTestFinished(() => void other.close())
+  proxy.retarget({ host: '127.0.0.1', port: await listen(other) })
+  const after = await peer(proxy)
+  await gets(after, 'other')
+  before.socket.end('hello')
+  await gets(before, 'hello')
+})
+
 test('a cut connection breaks for both ends, and a new one is accepted', async () => {
   const proxy = await echoProxy()
   const one = await peer(proxy)

@@ -36,6 +36,8 @@ export interface FaultProxy extends Faults, AsyncDisposable {
   readonly connections: readonly FaultConnection[]
   /** From now on new connections are reset at once (true), or accepted again (false). Existing ones stay. */
   refuse(on: boolean): void
+  /** From now on new connections go to another server, as after a failover. Existing ones stay where they are. */
+  retarget(target: string | HostPort): void
   stop(): Promise<void>
 }
 
@@ -51,7 +53,7 @@ interface Weather {
  * @param target a `mongodb://` or `redis://` URL with a single host, or host and port of anything that speaks TCP.
  */
 export async function startFaultProxy(target: string | HostPort): Promise<FaultProxy> {
-  const address = typeof target === 'string' ? hostPortOf(target) : target
+  let address = addressOf(target)
   const weather: Weather = { delayMs: 0, mode: 'open', isRefusing: false }
   const connections: FaultConnection[] = []
   let count = 0
@@ -94,10 +96,15 @@ export async function startFaultProxy(target: string | HostPort): Promise<FaultP
     refuse: on => {
       weather.isRefusing = on
     },
+    retarget: next => {
+      address = addressOf(next)
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   }
 }
+
+const addressOf = (target: string | HostPort): HostPort => (typeof target === 'string' ? hostPortOf(target) : target)
 
 function relay(
   client: Socket,

@@ -1,0 +1,33 @@
+import { type Seed, seeded, seedFrom } from '@strata/testkit'
+import type { Fault } from './fault.ts'
+
+/** Which rounds are run. */
+export interface Selection {
+  readonly faults: readonly Fault[]
+  readonly seeds: readonly Seed[]
+  /** False in the short form: one seed, in the time that a run of all tests has for it. */
+  readonly isWhole: boolean
+}
+
+const seedsMax = 1000
+
+/**
+ * Reads what is to be run: `STRATA_FAULT` names one fault, `STRATA_SEEDS` says how many seeds and asks for the whole form, and
+ * `STRATA_SEED` the first of them, drawn and told otherwise.
+ *
+ * @throws for a fault that does not exist, naming those that do, and for a number of seeds that is none
+ */
+export function readSelection(env: NodeJS.ProcessEnv, all: readonly Fault[]): Selection {
+  const { STRATA_FAULT: name, STRATA_SEEDS: count } = env
+  const faults = name ? all.filter(fault => fault.name === name) : all
+  if (faults.length === 0) {
+    const names = all.map(fault => `  ${fault.name.padEnd(22)} ${fault.about}`).join('\n')
+    throw new Error(`There is no fault "${name}"; the faults are:\n${names}`)
+  }
+  const seeds = Number(count || 1)
+  if (!Number.isInteger(seeds) || seeds < 1 || seeds > seedsMax) {
+    throw new Error(`The number of seeds is "${count}"; it must be a whole number from 1 to ${seedsMax}`)
+  }
+  const first = seedFrom({ env }).value
+  return { faults, seeds: Array.from({ length: seeds }, (_, index) => seeded(first + index)), isWhole: Boolean(count) }
+}
