@@ -31,7 +31,11 @@ export interface PushEnvelope {
   readonly level: number
 }
 
-export const encodeEnvelope = (envelope: Envelope): string => JSON.stringify(envelope)
+/** The job option that carries an envelope; none for what is read from a job without one. */
+export function packEnvelope(envelope: Envelope): { strata?: string } {
+  if (envelope.kind === 'push' && envelope.level === plainPush.level) return {}
+  return { strata: JSON.stringify(envelope) }
+}
 
 /** What a job has as its envelope, unchecked: parsed once, and also taken as an object. */
 export function findEnvelope(options: object): unknown {

@@ -2,7 +2,7 @@ import { StrataError } from '@strata/db-context'
 import type { JobsOptions } from 'bullmq'
 import { late, within } from './bound.ts'
 import type { Caller } from './caller.ts'
-import { type Envelope, encodeEnvelope } from './envelope.ts'
+import { type Envelope, packEnvelope } from './envelope.ts'
 import type { JobDefinition } from './job-definition.ts'
 import { kept } from './kept.ts'
 import type { Lane } from './lane.ts'
@@ -44,7 +44,7 @@ export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string
     ...options,
     jobId: id,
     // An option that BullMQ does not know travels with the job untouched.
-    strata: encodeEnvelope(envelope),
+    ...packEnvelope(envelope),
   }
   try {
     const queue = caller.lanes.queue(lane.name)
