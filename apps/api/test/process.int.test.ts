@@ -186,15 +186,6 @@ describe('a worker', () => {
     })
     expect(jobLines(school).map(({ job }) => job)).toEqual(['account.charge', 'student.rename'])
   })
-
-  test('serves its measurements where it is given a port', async () => {
-    await using school = await startSchool({ env: { METRICS_PORT: '0' } })
-    await school.request('PUT', `/students/${await school.student()}/name`, { name: 'Grace' })
-    const [, url] = /"url":"([^"]+)"/.exec(school.workers[0]?.stderr() ?? '') ?? []
-    const text = await (await fetch(String(url))).text()
-    expect(text).toMatch(/^strata_queue_job_duration_count\{job="student.rename",level="1".*} 1/m)
-    expect(text).toMatch(/^strata_pool_max\{datasource="school",level="1".*} 10/m)
-  })
 })
 
 describe('when a server is down', () => {

@@ -2,6 +2,7 @@ export type { Account, Audit, Charge, Collections, Enrolment, Student } from './
 export { addCourse, cancelEnrolment, chargeAccount, type EnrolmentInput, renameStudent } from './contracts.ts'
 export { accountNotFound, listenFailed, schoolError, schoolErrors, schoolRefusals, studentNotFound } from './errors.ts'
 export { centsField, courseField, idField, levelsField, nameField } from './fields.ts'
+export { type Health, pingMsMax, readHealth } from './health.ts'
 export { createLog, type Logger } from './log.ts'
 export { reportFailedStart, stopAtProcessEnd } from './process-end.ts'
 export { reporter } from './reporter.ts'

@@ -1,3 +1,4 @@
+import { endsWithin } from './ends-within.ts'
 import { schoolError } from './errors.ts'
 
 /** One part of a stop. */
@@ -29,14 +30,4 @@ export async function stopInOrder(steps: readonly StopStep[]): Promise<void> {
     details: { incomplete },
     ...(causes.length === 0 ? {} : { cause: new AggregateError(causes) }),
   })
-}
-
-async function endsWithin(limitMs: number, run: () => Promise<unknown>): Promise<boolean> {
-  const late = Promise.withResolvers<false>()
-  const timer = setTimeout(() => late.resolve(false), limitMs)
-  try {
-    return await Promise.race([run().then(() => true), late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -6,6 +6,7 @@ import {
   createLog,
   type Logger,
   openSchool,
+  readHealth,
   renameStudent,
   reporter,
   stopInOrder,
@@ -17,8 +18,8 @@ import { cancelEnrolmentHandler } from './jobs/cancel-enrolment.ts'
 import { chargeAccountHandler } from './jobs/charge-account.ts'
 import { renameStudentHandler } from './jobs/rename-student.ts'
 import { metrics } from './measuring.ts'
-import { metricsServer } from './metrics-server.ts'
 import { withoutRetryOfRefusals } from './refusal.ts'
+import { sideServer } from './side-server.ts'
 
 /** The worker process, built and not yet started. */
 export interface WorkerProcess {
@@ -46,24 +47,30 @@ export function buildWorker(config: Config): WorkerProcess {
   handle(addCourse, addCourseHandler(school))
   handle(cancelEnrolment, cancelEnrolmentHandler(school))
 
-  const server = metricsServer(metrics, config.metrics)
+  let phase: 'starting' | 'started' | 'stopping' = 'starting'
+  const health = async () =>
+    phase === 'started' ? await readHealth({ school, redis: () => worker.lanes(), log }) : { status: phase }
+  const server = sideServer({ metrics, health, ...config.metrics })
 
   return {
     log,
     start: async () => {
-      await school.start()
-      await worker.start()
       const serving = await server.start()
       if (serving) log.info(serving, 'Serving metrics')
+      await school.start()
+      await worker.start()
+      if (phase === 'starting') phase = 'started'
     },
     /** Jobs first, then what they call with, then what they write to. */
-    stop: () =>
-      stopInOrder([
+    stop: () => {
+      phase = 'stopping'
+      return stopInOrder([
         { what: 'jobs', limitMs: 2200, run: () => worker.stop({ deadlineMs: 1700 }) },
         { what: 'queues', limitMs: 500, run: () => queues.stop({ deadlineMs: 200 }) },
         { what: 'pools', limitMs: 500, run: () => db.stop({ deadlineMs: 200 }) },
-        { what: 'metrics server', limitMs: 200, run: () => server.stop() },
+        { what: 'side server', limitMs: 200, run: () => server.stop() },
         { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
-      ]),
+      ])
+    },
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type Servers, startServers } from '@strata/testkit'
 import { refuseUnusableAddress, untilHealthy } from './address.ts'
 import { type AppProcess, EndedEarly, type ProcessEnd, startApp } from './app-process.ts'
-import { readConfig } from './config.ts'
+import { readConfig, workerEnv } from './config.ts'
 import { failureOf } from './failure.ts'
 import { watchServers } from './server-loss.ts'
 import { Workers } from './workers.ts'
@@ -56,7 +56,7 @@ async function startAll(running: Running): Promise<void> {
   void api.ended.then(end => lost.reject(new EndedEarly(end)))
   const { url } = await api.message('listening', READY_LIMIT_MS)
   stopping.signal.throwIfAborted()
-  const begin = (n: number) => startApp(`worker process ${n}`, plan.worker, env)
+  const begin = (n: number) => startApp(`worker process ${n}`, plan.worker, workerEnv(env, config, n))
   running.workers = new Workers({ begin, readyLimitMs: READY_LIMIT_MS, say, fail: lost.reject })
   await running.workers.start(config.workers)
   await untilHealthy(String(url), READY_LIMIT_MS)

@@ -48,6 +48,19 @@ describe('local start', () => {
     expect(local.stderr().match(/(?:api|worker) stopped/g)).toEqual(['api stopped', 'worker stopped', 'worker stopped'])
   })
 
+  test('each worker has a port for its measurements, after the first one’s, and knows how many there are', async () => {
+    const local = await start({ WORKERS: '3', METRICS_PORT: '20100' })
+    await ready(local)
+    const told = local.stderr().match(/METRICS_PORT \d+, one of \d/g)
+    expect(told?.sort()).toEqual([0, 1, 2].map(n => `METRICS_PORT ${20_100 + n}, one of 3`))
+  })
+
+  test('ports for measurements that would not be enough are refused', async () => {
+    const local = await start({ WORKERS: '3', METRICS_PORT: '65534', MONGO_URL: undefined, REDIS_URL: undefined })
+    expect(await local.exited).toEqual({ code: 2, signal: null })
+    expect(local.stderr()).toMatch(/^SETTING_INVALID: METRICS_PORT is "65534", expected at most 65533: 3 workers/)
+  })
+
   test.each([
     { WORKERS: '1.5' },
     { POOL_MAX: 'many' },

@@ -1,12 +1,8 @@
-import type { Student } from '@strata/school'
+import { pingMsMax, readHealth } from '@strata/school'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { answer } from '../responses.ts'
 import type { Services } from '../services.ts'
-import { within } from '../within.ts'
-
-/** Both servers are asked at once, so that the answer is there within 2 s whatever is down. */
-const pingMsMax = 1500
 
 const state = z.enum(['up', 'down'])
 const health = z.object({ status: z.enum(['ok', 'down']), mongo: state, redis: state })
@@ -36,21 +32,8 @@ export const healthRoutes: FastifyPluginAsyncZod<Services> = async (app, { schoo
       },
     },
     async (_request, reply) => {
-      const up = async (server: string, ping: () => Promise<unknown>) => {
-        try {
-          await within(pingMsMax, { what: server, work: ping })
-          return 'up' as const
-        } catch (error) {
-          log.warn({ err: error, server }, 'health')
-          return 'down' as const
-        }
-      }
-      const [mongo, redis] = await Promise.all([
-        up('mongo', () => school.datasource.service.collection<Student>('students').findOne({ _id: '' })),
-        up('redis', () => queues.lanes()),
-      ])
-      const isUp = mongo === 'up' && redis === 'up'
-      return await reply.code(isUp ? 200 : 503).send({ status: isUp ? 'ok' : 'down', mongo, redis })
+      const found = await readHealth({ school, redis: () => queues.lanes(), log })
+      return await reply.code(found.status === 'ok' ? 200 : 503).send(found)
     },
   )
 }
