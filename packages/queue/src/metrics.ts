@@ -20,6 +20,11 @@ export const leaks = meter.createCounter('strata.queue.leaks', {
   description: 'Handlers that ignored their signal and lost their slot',
 })
 
+/** Jobs that this process found without the lock that their worker renews, by lane. */
+export const stalls = meter.createCounter('strata.queue.stalls', {
+  description: 'Jobs whose worker is gone or whose event loop was blocked, found by this process',
+})
+
 /** Jobs and replies that were refused for what they are, by the error's code. */
 export const refusals = meter.createCounter('strata.queue.refusals', {
   description: 'Jobs and replies that were refused for what they are',

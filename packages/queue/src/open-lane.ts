@@ -5,6 +5,7 @@ import { Fetcher } from './fetcher.ts'
 import { kept } from './kept.ts'
 import { fetcherSlots, type Lane } from './lane.ts'
 import type { LaneSettings } from './lane-settings.ts'
+import { stalls } from './metrics.ts'
 import { outside } from './outside.ts'
 import type { Report } from './report.ts'
 import type { Runner } from './runner.ts'
@@ -60,6 +61,10 @@ export class OpenLane {
           ...(lane.kind === 'call' ? { removeOnComplete: kept, removeOnFail: kept } : {}),
           runRetryDelay: retryMs,
         })
+        fetcher.on('stalled', id => {
+          stalls.add(1, { lane: lane.name, queue: lane.queue, level: lane.level })
+          options.report(jobStalled(id, lockDurationMs), `Lane ${lane.name}`)
+        })
         return fetcher.on('error', error => options.report(error, `Lane ${lane.name}`))
       }),
     )
@@ -97,3 +102,9 @@ export class OpenLane {
     }
   }
 }
+
+const jobStalled = (id: string, lockMs: number) =>
+  new Error(
+    `Job ${id} stalled: its worker is gone, or its event loop was blocked for longer than the lock of ${lockMs} ms. It is run ` +
+      'again, or fails where it has stalled too often',
+  )
