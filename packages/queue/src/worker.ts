@@ -18,7 +18,7 @@ export interface WorkerOptions {
   /** Slots (default 10) and rate limits of each lane, and of the lanes of some queues. */
   readonly lanes?: LanesOptions
   /**
-   * A job whose worker is gone is run again after at most `lockDurationMs` + `stalledIntervalMs`: 10,000 and 5,000 by default,
+   * A job whose worker is gone is run again after at most `lockDurationMs` + `stalledIntervalMs`: 10,000 and 4,000 by default,
    * up to `maxStalledCount` times (1).
    */
   readonly stalled?: {
@@ -87,7 +87,8 @@ export function createWorker(options: WorkerOptions): WorkerHandle {
     payloadBytesMax: checkPayloadBytesMax(options.payloadBytesMax),
     fetcher: {
       lockDurationMs: stalled.lockDurationMs ?? 10_000,
-      stalledIntervalMs: stalled.stalledIntervalMs ?? 5000,
+      // With the lock a second less than the 15 s in which a job is to be taken over: to find it and to begin take time too.
+      stalledIntervalMs: stalled.stalledIntervalMs ?? 4000,
       maxStalledCount: stalled.maxStalledCount ?? 1,
     },
     report,
