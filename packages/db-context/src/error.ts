@@ -5,7 +5,10 @@ export type Outcome = 'applied' | 'not-applied' | 'unknown'
 export interface ErrorSpec {
   /** The outcome when the thrower does not know better. */
   readonly outcome: Outcome
-  /** Whether the same work may succeed if it is tried again as it is. */
+  /**
+   * Whether the same work may succeed if it is tried again as it is. An error whose outcome is `unknown` here, and that the
+   * thrower knows was not applied, is transient too unless the thrower says otherwise: nothing about the work itself was wrong.
+   */
   readonly transient: boolean
   /** When it is thrown, in one sentence. */
   readonly when: string
@@ -54,7 +57,8 @@ export function errorFactory<Registry extends Readonly<Record<string, ErrorSpec>
     message: string,
     options: StrataErrorOptions = {},
   ): StrataError<Code> => {
-    const spec = registry[code] as ErrorSpec
-    return new StrataError(code, message, { outcome: spec.outcome, transient: spec.transient, ...options })
+    const { outcome, transient } = registry[code] as ErrorSpec
+    const isUntouched = outcome === 'unknown' && options.outcome === 'not-applied'
+    return new StrataError(code, message, { outcome, transient: transient || isUntouched, ...options })
   }
 }

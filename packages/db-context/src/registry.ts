@@ -43,7 +43,7 @@ export const dbContextErrors = {
     ...refused,
     when: 'A transaction was to be committed although a part of it had failed and the error had been caught',
   },
-  STOPPED: { ...refused, when: 'The context is stopping or stopped and takes no more work' },
+  STOPPED: { ...later, when: 'The context is stopping or stopped and takes no more work: another process may' },
   TRANSACTION_ENDED: { ...refused, when: 'A statement came after its transaction had ended' },
   TRANSACTION_MISSING: { ...refused, when: 'A verb that needs an open transaction was used outside one' },
   TRANSACTION_TIMEOUT: { ...later, when: 'A transaction was not ready to commit within its `deadlineMs`' },

@@ -9,9 +9,8 @@ import { checkOutgoing, printIssues, read } from './schema.ts'
 /** BullMQ stores an empty object for data that is undefined. */
 const isEmpty = (data: unknown) => typeof data === 'object' && data !== null && Object.keys(data).length === 0
 
-/** What the handler gets: the output of the job's input schema. @throws INPUT_INVALID, PAYLOAD_TOO_LARGE */
-export async function readInput({ job: definition }: Handling, job: Job, bytesMax: number): Promise<unknown> {
-  refuseLarge({ kind: 'Input', job: job.name, id: job.id }, job.data, { bytesMax, outcome: 'not-applied' })
+/** What the handler gets: the output of the job's input schema. @throws INPUT_INVALID */
+export async function readInput({ job: definition }: Handling, job: Job): Promise<unknown> {
   const checked = await read(definition.input, job.data)
   if (!checked.issues) return checked.value
   if (isEmpty(job.data)) {

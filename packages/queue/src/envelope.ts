@@ -107,6 +107,11 @@ export function readEnvelope(found: unknown, lane: Lane): Envelope {
   }
 }
 
+/** True for an envelope of a newer version of Strata, which a worker of that version can read. */
+export function isNewer(found: unknown): boolean {
+  return isRecord(found) && isWhole(found['v'], 2)
+}
+
 /** Where to answer, as far as it can be read, for an envelope that is refused. */
 export function findReplyAddress(found: unknown): { readonly replyTo: string; readonly callId: string } | undefined {
   if (!isRecord(found)) return undefined

@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { dbContextError } from '@strata/db-context'
 import type { JobsOptions } from 'bullmq'
+import { isKnownBackoff } from './backoff.ts'
 import { isQueueName } from './lane.ts'
 import type { Schema } from './schema.ts'
 
@@ -38,7 +39,7 @@ export type HandlerResult<J extends JobDefinition> = StandardSchemaV1.InferInput
 /**
  * Declares a job. The schemas are any Standard Schema (zod, valibot, arktype); both ends check by them.
  *
- * @throws CONFIG for a name that cannot be a queue, or attempts or a deadline that cannot work
+ * @throws CONFIG for a name that cannot be a queue, or attempts, a backoff or a deadline that cannot work
  */
 export function defineJob<In extends Schema, Out extends Schema>(
   options: DefineJobOptions<In, Out>,
@@ -47,6 +48,10 @@ export function defineJob<In extends Schema, Out extends Schema>(
   expect('name', name, { ok: name.length > 0 && name.length <= 200, to: 'a name of 1 to 200 characters' })
   expect('queue', queue, { ok: isQueueName(queue), to: "1 to 200 characters without ':' and '~'" })
   expect('attempts', attempts, { ok: isWhole(attempts), to: 'a whole number of at least 1' })
+  expect('backoff', JSON.stringify(backoff), {
+    ok: isKnownBackoff(backoff),
+    to: 'milliseconds, or a type of fixed or exponential',
+  })
   expect('deadlineMs', deadlineMs, {
     ok: deadlineMs === undefined || (deadlineMs > 0 && deadlineMs <= 86_400_000),
     to: 'more than 0 and at most 86400000 ms (a day)',

@@ -10,7 +10,7 @@ const depthMax = 200
 
 /**
  * Finds the first part of a value that JSON would change or drop. What passes arrives deeply equal, with two stated
- * exceptions: an object property that is `undefined` is absent on the other side, and -0 is 0.
+ * exceptions: an object property that is `undefined` is absent on the other side, and -0 is 0. Throws nothing.
  */
 export function findJsonFault(value: unknown): JsonFault | undefined {
   return value === undefined ? undefined : faultAt(value, '$', new Set())
@@ -23,9 +23,17 @@ function faultAt(value: unknown, path: string, above: Set<object>): JsonFault | 
   if (above.has(value)) return { path, got: 'a circular reference' }
   if (above.size >= depthMax) return { path, got: `more than ${depthMax} nested values` }
   above.add(value)
-  const fault = Array.isArray(value) ? faultInArray(value, path, above) : faultInObject(value, path, above)
+  const fault = faultInside(value, path, above)
   above.delete(value)
   return fault
+}
+
+function faultInside(value: object, path: string, above: Set<object>): JsonFault | undefined {
+  try {
+    return Array.isArray(value) ? faultInArray(value, path, above) : faultInObject(value, path, above)
+  } catch {
+    return { path, got: 'a value that throws when it is read' }
+  }
 }
 
 function faultInArray(value: readonly unknown[], path: string, above: Set<object>): JsonFault | undefined {
@@ -33,7 +41,7 @@ function faultInArray(value: readonly unknown[], path: string, above: Set<object
     const fault = faultAt(value[index], `${path}[${index}]`, above)
     if (fault) return fault
   }
-  return undefined
+  return Object.keys(value).length > value.length ? { path, got: 'an array with properties' } : undefined
 }
 
 function faultInObject(value: object, path: string, above: Set<object>): JsonFault | undefined {

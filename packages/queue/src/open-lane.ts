@@ -24,6 +24,7 @@ export interface FetcherOptions {
   readonly lockDurationMs: number
   readonly stalledIntervalMs: number
   readonly maxStalledCount: number
+  readonly payloadBytesMax: number
 }
 
 /** The fetchers of one lane in this process, sharing its slots. */
@@ -44,7 +45,8 @@ export class OpenLane {
     const { limiter } = options
     this.slots = options.slots
     this.#runner = runner
-    const { prefix, skipVersionCheck, lockDurationMs, stalledIntervalMs, maxStalledCount } = options.fetcher
+    const { prefix, skipVersionCheck, lockDurationMs, stalledIntervalMs, maxStalledCount, payloadBytesMax } =
+      options.fetcher
     // BullMQ hands a signal only to a processor that declares three parameters.
     const processor = (job: Job, token?: string, signal?: AbortSignal) => this.#run(job, token, signal)
     this.#fetchers = fetcherSlots(options.slots).map(concurrency =>
@@ -60,6 +62,7 @@ export class OpenLane {
           maxStalledCount,
           ...(lane.kind === 'call' ? { removeOnComplete: kept, removeOnFail: kept } : {}),
           runRetryDelay: retryMs,
+          payloadBytesMax,
         })
         fetcher.on('stalled', id => {
           stalls.add(1, { lane: lane.name, queue: lane.queue, level: lane.level })

@@ -1,4 +1,4 @@
-import { dbContextError, type Outcome } from '@strata/db-context'
+import { dbContextError, type Outcome, type StrataError } from '@strata/db-context'
 import { queueError } from './registry.ts'
 
 /** 1 MiB: what is larger belongs into a store, with its id in the job. */
@@ -15,20 +15,28 @@ export function checkPayloadBytesMax(got: number = payloadBytesMaxDefault): numb
   })
 }
 
+export interface Payload {
+  readonly kind: 'Input' | 'Result'
+  readonly job: string
+  readonly id?: string | undefined
+}
+
 /** Measures a value as it travels: UTF-8 JSON. @throws PAYLOAD_TOO_LARGE */
 export function checkPayload(
-  what: { readonly kind: 'Input' | 'Result'; readonly job: string; readonly id?: string | undefined },
+  what: Payload,
   value: unknown,
   limit: { readonly bytesMax: number; readonly outcome: Outcome },
 ): void {
   if (value === undefined) return
   const bytes = Buffer.byteLength(JSON.stringify(value))
-  if (bytes <= limit.bytesMax) return
-  const of = what.id === undefined ? what.job : `${what.job} (${what.id})`
-  const message = `${what.kind} of ${of} has ${bytes} bytes, payloadBytesMax is ${limit.bytesMax}: store it and send its id`
-  const { job, id } = what
-  throw queueError('PAYLOAD_TOO_LARGE', message, {
-    outcome: limit.outcome,
-    details: { job, id, bytes, bytesMax: limit.bytesMax },
-  })
+  if (bytes > limit.bytesMax) throw payloadTooLarge(what, { bytes, ...limit })
+}
+
+export function payloadTooLarge(
+  { kind, job, id }: Payload,
+  { bytes, bytesMax, outcome }: { readonly bytes: number; readonly bytesMax: number; readonly outcome: Outcome },
+): StrataError {
+  const of = id === undefined ? job : `${job} (${id})`
+  const message = `${kind} of ${of} has ${bytes} bytes, payloadBytesMax is ${bytesMax}: store it and send its id`
+  return queueError('PAYLOAD_TOO_LARGE', message, { outcome, details: { job, id, bytes, bytesMax } })
 }

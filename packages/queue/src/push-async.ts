@@ -8,7 +8,7 @@ import type { JobDefinition } from './job-definition.ts'
 import { newJobId } from './job-id.ts'
 import { callLane } from './lane.ts'
 import { queueError } from './registry.ts'
-import { addJob, checkInput } from './send.ts'
+import { addJob, checkInput, sendFailed } from './send.ts'
 
 /** BullMQ's options for a call; those that would let it be overtaken or put off are refused. */
 export interface PushAsyncOptions extends JobsOptions {
@@ -64,7 +64,10 @@ export async function pushAsync(
     deadlineMs: Math.min(deadlineMs ?? job.deadlineMs ?? sending.defaultMs, plan.remainingMs - margin),
     signals: signal ? [plan.signal, signal] : [plan.signal],
   })
-  send(caller, call, { data, bullmq, claim }).catch(error => call.fail(error))
+  send(caller, call, { data, bullmq, claim }).catch(error => {
+    const { lane, jobId, phase } = call
+    call.fail(sendFailed({ job, lane, id: jobId, isSent: phase !== 'preparing' }, error))
+  })
   return await call.promise
 }
 

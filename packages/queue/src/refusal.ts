@@ -1,5 +1,8 @@
 import type { StrataError } from '@strata/db-context'
 import { type Job, UnrecoverableError } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { putBackField } from './cancel.ts'
+import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { queueError } from './registry.ts'
 
@@ -11,6 +14,28 @@ export class Refusal extends UnrecoverableError {
     super(refusal.message)
     this.refusal = refusal
   }
+}
+
+/**
+ * What BullMQ is told of an error of a handler. A StrataError that was not applied and is not transient says of itself that the
+ * same work would be refused again: no attempt is spent on it. By its fields, not by `instanceof`: it may come from deeper work.
+ */
+export function asFinal(error: Error): Error {
+  const { code, outcome, transient } = error as Partial<StrataError>
+  if (typeof code !== 'string' || outcome !== 'not-applied' || transient !== false) return error
+  const final = new UnrecoverableError(error.message)
+  final.stack = error.stack ?? ''
+  return final
+}
+
+/** True where an earlier run may have done a part: what began and was not put back before its handler. Unknown counts as true. */
+export async function mayHaveRunBefore(
+  { redis, keys }: { readonly redis: Redis; readonly keys: Keys },
+  job: Job,
+): Promise<boolean> {
+  if (job.attemptsStarted <= 1) return false
+  const putBacks = await redis.hget(keys.bullmq(job.queueName, job.id ?? ''), putBackField).catch(() => null)
+  return job.attemptsStarted - Number(putBacks) > 1
 }
 
 /** BullMQ's own signals to itself, which are no failure of the job. */

@@ -20,27 +20,34 @@ export const queueErrors = {
   CALL_TIMEOUT: { ...unknown, when: 'A call had no result at its deadline' },
   CONNECTION_BUDGET: { ...refused, when: 'The connections of all processes together do not fit into the server' },
   DUPLICATE_CALL: {
-    ...refused,
+    ...later,
     when: 'A job with the id of a call waits or runs, but not deeper than the caller, or is a push',
   },
   ENVELOPE_INVALID: { ...refused, when: 'What travels beside a job cannot be read, or does not fit its lane' },
   HANDLER_MISSING: {
-    ...refused,
+    ...later,
     when: 'For 10 s only workers without a handler for the job took it, and left it for another',
   },
   INPUT_INVALID: { ...refused, when: "The input of a job does not fit the job's schema, or is not JSON" },
   JOB_FAILED: { ...unknown, when: 'The handler of an awaited job failed with an error that is not a StrataError' },
+  LANE_UNSERVED: { ...later, when: 'A call waited for 2 s in a lane that no live process serves: its job was removed' },
   LEAK: {
     ...unknown,
     when: 'A handler went on after its signal was aborted and the grace after it: its slot was given to others',
   },
-  LANE_UNSERVED: { ...later, when: 'A call waited for 2 s in a lane that no live process serves: its job was removed' },
+  MESSAGE_INVALID: {
+    ...refused,
+    when: 'What another process is to have written beside the jobs (a given-up call, a process that lives) cannot be read',
+  },
   OPTION_REFUSED: { ...refused, when: 'An option of a call would break the order of waits, or cannot work' },
   PAYLOAD_TOO_LARGE: {
     ...refused,
     when: 'An input or a result is larger than `payloadBytesMax`; a result that is was applied (`applied`)',
   },
-  QUEUE_STOPPED: { ...refused, when: 'The queues or the worker are stopping or stopped and take no more work' },
+  QUEUE_STOPPED: {
+    ...later,
+    when: 'The queues or the worker are stopping or stopped and take no more work: another process may',
+  },
   REDIS_SETTING: { ...refused, when: 'Redis is older than 6.2, or its `maxmemory-policy` is not `noeviction`' },
   REDIS_TIMEOUT: { ...unknown, when: 'Redis did not answer in time: a push may have been added' },
   REDIS_UNREACHABLE: { ...later, when: 'Redis could not be reached at the start' },
@@ -50,8 +57,8 @@ export const queueErrors = {
     transient: false,
     when: "The handler's result does not fit the job's schema, or is not JSON: the work itself was done",
   },
-  SEND_FAILED: { ...unknown, when: 'BullMQ or Redis refused a job as it was added' },
   RESULT_LOST: { ...unknown, when: 'Neither a reply nor the record of the job can be found any more' },
+  SEND_FAILED: { ...unknown, when: 'BullMQ or Redis refused a job as it was added' },
 } as const satisfies Record<string, ErrorSpec>
 
 export type QueueErrorCode = keyof typeof queueErrors

@@ -1,12 +1,13 @@
 import type { Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { settleScript } from './claim.ts'
+import { encodeError } from './encode-error.ts'
 import type { Keys } from './keys.ts'
 import { parseCallLane } from './lane.ts'
 import { outside } from './outside.ts'
 import { encodeReply, type Reply } from './reply.ts'
 import type { Report } from './report.ts'
-import { encodeError } from './wire-error.ts'
+import type { WireError } from './wire-error.ts'
 
 export interface ReplyAddress {
   readonly replyTo: string
@@ -45,6 +46,8 @@ export interface FailedRun {
   readonly token: string | undefined
   readonly address: ReplyAddress | undefined
   readonly error: unknown
+  /** True where an earlier run may have done a part: then "not applied", which this run says of itself, does not hold for the job. */
+  readonly mayHaveRun: boolean
 }
 
 /**
@@ -68,8 +71,9 @@ export class Replier {
   }
 
   /** Nothing where the run has lost its job to another: see `failScript`. */
-  fail({ job, token, address, error }: FailedRun): void {
-    const wire = encodeError(error)
+  fail({ job, token, address, error, mayHaveRun }: FailedRun): void {
+    const own = encodeError(error)
+    const wire: WireError = mayHaveRun && own.outcome === 'not-applied' ? { ...own, outcome: 'unknown' } : own
     const key = this.#keys.bullmq(job.queueName, job.id ?? '')
     const told = address ? [this.#keys.replies(address.replyTo)] : []
     const shared = address?.claim === undefined ? [] : [this.#claimOf(job, address.claim)]

@@ -3,19 +3,29 @@ import { type Job, WaitingError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { RedisClock } from './clock.ts'
 import { checkResult, readInput } from './contract.ts'
-import { type Envelope, findEnvelope, findReplyAddress, readEnvelope } from './envelope.ts'
+import { readableError } from './encode-error.ts'
+import { type Envelope, findEnvelope, findReplyAddress, isNewer, readEnvelope } from './envelope.ts'
 import type { Handlers, Handling } from './handlers.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { jobDuration, refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
 import { putBack } from './put-back.ts'
-import { codeOf, handlerMissing, hasAnotherAttempt, isControlFlow, Refusal } from './refusal.ts'
+import {
+  asFinal,
+  codeOf,
+  handlerMissing,
+  hasAnotherAttempt,
+  isControlFlow,
+  mayHaveRunBefore,
+  Refusal,
+} from './refusal.ts'
 import { queueError } from './registry.ts'
 import { Replier, type ReplyAddress } from './replier.ts'
 import type { Report } from './report.ts'
 import { Run, type RunningJob } from './run.ts'
 import { refuseUnawaited } from './startable.ts'
+import { repairRecord, unreadable } from './unreadable.ts'
 
 export interface RunnerOptions {
   readonly propagator: Propagator
@@ -64,19 +74,22 @@ export class Runner {
     let level = lane.level
     let result = 'ok'
     const found = findEnvelope(job.opts)
+    const handling = this.#options.handlers.find(lane.queue, job.name)
     let address: ReplyAddress | undefined = findReplyAddress(found)
     try {
-      const envelope = readOrRefuse(found, lane)
-      level = envelope.level
+      const envelope = await this.#readEnvelope(found, { lane, job, token: work.token })
+      level = Math.min(envelope.level, this.#options.propagator.levelsMax)
       address = envelope.kind === 'call' ? envelope : undefined
-      const value = await this.#execute({ lane, job, envelope, ...work })
+      const value = await this.#execute({ lane, job, envelope, handling, ...work })
       if (address) this.#replier.succeed(job, address, value)
       return value
-    } catch (error) {
+    } catch (thrown) {
+      const error = readableError(thrown)
       result = codeOf(error)
       throw await this.#failure(error, { job, address, token: work.token })
     } finally {
-      jobDuration.record((performance.now() - begun) / 1000, { job: job.name, level, result })
+      // A stranger may send any number of names.
+      jobDuration.record((performance.now() - begun) / 1000, { job: handling?.job.name ?? 'unknown', level, result })
     }
   }
 
@@ -87,20 +100,38 @@ export class Runner {
     }
   }
 
-  async #execute(at: { lane: Lane; job: Job; envelope: Envelope } & Work): Promise<unknown> {
-    const { lane, job, envelope } = at
-    const { payloadBytesMax } = this.#options
-    const handling = this.#options.handlers.find(lane.queue, job.name)
+  /** An envelope of a newer version is left for a worker of that version, as a job without a handler is. */
+  async #readEnvelope(found: unknown, at: { lane: Lane; job: Job; token: string | undefined }): Promise<Envelope> {
+    const { lane, job, token } = at
+    const fault = unreadable(job)
+    if (fault) {
+      // What is only too large is not parsed by Redis either.
+      const { redis, keys } = this.#options
+      if (fault.code !== 'PAYLOAD_TOO_LARGE') await repairRecord(redis, keys.bullmq(lane.name, job.id ?? ''))
+      throw new Refusal(fault)
+    }
+    try {
+      return readEnvelope(found, lane)
+    } catch (error) {
+      if (!hasCode(error, 'ENVELOPE_INVALID')) throw error
+      throw (isNewer(found) ? await putBack(this.#options, job, token) : undefined) ?? new Refusal(error)
+    }
+  }
+
+  async #execute(
+    at: { lane: Lane; job: Job; envelope: Envelope; handling: Handling | undefined } & Work,
+  ): Promise<unknown> {
+    const { lane, job, envelope, handling } = at
     if (envelope.kind === 'call') await refuseUnawaited(this.#options, job, envelope)
     if (!handling) throw (await putBack(this.#options, job, at.token)) ?? new Refusal(handlerMissing(lane, job))
-    const input = await readInput(handling, job, payloadBytesMax)
+    const input = await readInput(handling, job)
     const run = new Run(lane, job, envelope)
     const untie = run.follow(at.signal)
     this.#runs.add(run)
     try {
       const incoming = this.#incoming(run, { lane, envelope, handling })
       const value = await this.#enter(incoming, signal => run.begin(() => handling.handler(input, { signal, job })))
-      await checkResult(handling, job, { value, bytesMax: payloadBytesMax })
+      await checkResult(handling, job, { value, bytesMax: this.#options.payloadBytesMax })
       return value
     } catch (error) {
       await run.outlast(this.#options.graceMs, this.#handBack.signal, error).catch(this.#reported)
@@ -145,7 +176,7 @@ export class Runner {
   }
 
   /** What BullMQ is to be told; the caller hears of it when BullMQ will not try again. */
-  async #failure(error: unknown, at: { job: Job; address: ReplyAddress | undefined; token: string | undefined }) {
+  async #failure(error: Error, at: { job: Job; address: ReplyAddress | undefined; token: string | undefined }) {
     const { job, address, token } = at
     if (isControlFlow(error)) return error
     if (this.#handBack.signal.aborted && !(error instanceof Refusal)) {
@@ -157,17 +188,10 @@ export class Runner {
       refusals.add(1, { code: error.refusal.code })
       this.#log.note(error.refusal.code, error.refusal, `Job refused in lane ${job.queueName}`)
     }
-    const told = error instanceof Error ? error : new Error(`Thrown: ${String(error)}`)
-    const cause = error instanceof Refusal ? error.refusal : error
-    if (!hasAnotherAttempt(job, told)) this.#replier.fail({ job, token, address, error: cause })
+    const told = asFinal(error)
+    if (hasAnotherAttempt(job, told)) return told
+    const mayHaveRun = await mayHaveRunBefore(this.#options, job)
+    this.#replier.fail({ job, token, address, mayHaveRun, error: error instanceof Refusal ? error.refusal : error })
     return told
-  }
-}
-
-function readOrRefuse(found: unknown, lane: Lane): Envelope {
-  try {
-    return readEnvelope(found, lane)
-  } catch (error) {
-    throw hasCode(error, 'ENVELOPE_INVALID') ? new Refusal(error) : error
   }
 }

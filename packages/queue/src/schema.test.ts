@@ -44,6 +44,7 @@ test('a job that cannot work is refused where it is declared', () => {
     { name: 'a~1' },
     { name: 'a', attempts: 0 },
     { name: 'a', attempts: 1.5 },
+    { name: 'a', backoff: { type: 'own' } },
     { name: 'a', deadlineMs: 0 },
     { name: 'a', deadlineMs: Number.POSITIVE_INFINITY },
   ]

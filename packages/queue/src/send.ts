@@ -1,5 +1,6 @@
 import { StrataError } from '@strata/db-context'
 import type { JobsOptions } from 'bullmq'
+import { isKnownBackoff } from './backoff.ts'
 import { late, within } from './bound.ts'
 import type { Caller } from './caller.ts'
 import { type Envelope, packEnvelope } from './envelope.ts'
@@ -33,9 +34,10 @@ export async function checkInput(caller: Caller, job: JobDefinition, data: unkno
   })
 }
 
-/** Adds a job; resolves with its id, which is another's where BullMQ deduplicated it. @throws SEND_FAILED */
+/** Adds a job; resolves with its id, which is another's where BullMQ deduplicated it. @throws SEND_FAILED, OPTION_REFUSED */
 export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string> {
   const { job, lane, id, data, envelope, options } = outgoing
+  if (!isKnownBackoff(options.backoff)) throw backoffRefused(job, options.backoff)
   const own = {
     // The workers of a call lane know it by themselves: what does not travel need not be packed, kept and read again.
     ...(lane.kind === 'call' ? {} : { removeOnComplete: kept, removeOnFail: kept }),
@@ -51,13 +53,23 @@ export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string
     const added = await outside(() => queue.add(job.name, data, own))
     return added.id ?? id
   } catch (cause) {
-    if (cause instanceof StrataError) throw cause
-    throw queueError('SEND_FAILED', `Job ${job.name} (${id}) could not be added: ${reason(cause)}`, {
-      outcome: wasNotSent(cause) ? 'not-applied' : 'unknown',
-      details: { job: job.name, id, lane: lane.name },
-      cause,
-    })
+    throw sendFailed({ job, id, lane, isSent: true }, cause)
   }
+}
+
+/** A StrataError as it is; anything else by what it says of the job. */
+export function sendFailed(
+  { job, id, lane, isSent }: Pick<Outgoing, 'job' | 'id' | 'lane'> & { isSent: boolean },
+  cause: unknown,
+): unknown {
+  if (cause instanceof StrataError) return cause
+  const isWrong = wasRefused(cause)
+  return queueError('SEND_FAILED', `Job ${job.name} (${id}) could not be added: ${reason(cause)}`, {
+    outcome: !isSent || isWrong || wasNotRun(cause) ? 'not-applied' : 'unknown',
+    ...(isWrong ? { transient: false } : {}),
+    details: { job: job.name, id, lane: lane.name },
+    cause,
+  })
 }
 
 /** As `addJob`, for what has no deadline of its own. @throws REDIS_TIMEOUT */
@@ -71,6 +83,11 @@ export async function addInTime(caller: Caller, outgoing: Outgoing): Promise<str
   )
 }
 
+function backoffRefused(job: JobDefinition, got: unknown) {
+  const message = `Option backoff of a job of ${job.name} has a type that BullMQ does not have: use fixed or exponential`
+  return queueError('OPTION_REFUSED', message, { details: { job: job.name, option: 'backoff', got } })
+}
+
 const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 /** What Redis says before it runs anything of a script. Out of memory (OOM) is not among them: it comes in the middle of one. */
@@ -80,9 +97,12 @@ const refusedByRedis = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS) /
 const parentMissing = -5
 
 /** True only where it is certain that the job is not there: any other failure may have come after it was added. */
-function wasNotSent(cause: unknown): boolean {
-  if (!(cause instanceof Error)) return false
-  if (cause.name === 'ReplyError') return refusedByRedis.test(cause.message)
+const wasNotRun = (cause: unknown) =>
+  cause instanceof Error && cause.name === 'ReplyError' && refusedByRedis.test(cause.message)
+
+/** As `wasNotRun`, and it would not be added another time either. */
+function wasRefused(cause: unknown): boolean {
+  if (!(cause instanceof Error) || cause.name === 'ReplyError') return false
   if ('code' in cause && cause.code === parentMissing) return true
   return /\bJob\.validateOptions\b/.test(cause.stack ?? '')
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { dbContextError, type Propagator } from '@strata/db-context'
 import type { Redis } from 'ioredis'
+import { answersNow } from './answers.ts'
 import { late, within } from './bound.ts'
 import { RedisClock } from './clock.ts'
 import { GivenUpCalls } from './given-up.ts'
@@ -23,15 +24,18 @@ import { checkServer } from './server-check.ts'
 
 const renewMs = 5000
 
-/** How long jobs have, once aborted, to be handed back. */
-const handBackMs = 2000
+/** Together below a second: how long jobs have, once aborted, to be handed back, and what is left after the last lane. */
+const handBackMs = 500
+const leaveMs = 300
+/** With time left to the deadline. */
+const leaveMsMax = 1500
 
 export interface ServingOptions {
   readonly propagator: Propagator
   readonly laneSettings: (queue: string) => LaneSettings
   readonly graceMs: number
   readonly payloadBytesMax: number
-  readonly fetcher: Omit<FetcherOptions, 'prefix' | 'skipVersionCheck'>
+  readonly fetcher: Omit<FetcherOptions, 'prefix' | 'skipVersionCheck' | 'payloadBytesMax'>
   readonly report: Report
 }
 
@@ -160,7 +164,7 @@ export class Serving {
   }
 
   #open(lane: Lane): void {
-    const { propagator, laneSettings, fetcher, report } = this.#options
+    const { propagator, laneSettings, fetcher, payloadBytesMax, report } = this.#options
     if (this.#lanes.has(lane.name) || !this.#handlers.serves(lane.queue)) return
     // A lane of the other isolation, or a forged one: whoever may serve it, this process must not.
     if (lane.kind === 'call' && (!propagator.isolated || lane.level > propagator.levelsMax)) return
@@ -168,7 +172,7 @@ export class Serving {
     const options = {
       ...laneSettings(lane.queue),
       redis: this.#redis,
-      fetcher: { ...fetcher, prefix: this.#keys.prefix, skipVersionCheck: !this.#tellsInfo },
+      fetcher: { ...fetcher, payloadBytesMax, prefix: this.#keys.prefix, skipVersionCheck: !this.#tellsInfo },
       report,
     }
     const opened = new OpenLane(lane, this.#runner, options)
@@ -188,12 +192,20 @@ export class Serving {
       // Closed first, so that no fetcher here takes a job that is handed back.
       const closed = this.#closeAll()
       this.#runner.handBack()
-      if ((await within(handBackMs, closed)) === late) await this.#dropAll()
+      const canHandBack = await answersNow(this.#redis)
+      if (!canHandBack || (await within(handBackMs, closed)) === late) this.#dropAll()
     }
     this.#watch.stop()
     this.#givenUp.stop()
     clearInterval(this.#renewing)
-    if (this.#presence && this.#redis.status === 'ready') await within(500, this.#presence.leave())
+    const leftMs = Math.max(leaveMs, Math.min(leaveMsMax, this.#stopBy - performance.now()))
+    await within(leftMs, this.#leave())
+    this.#redis.disconnect()
+    this.#subscriber.disconnect()
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#presence && this.#redis.status === 'ready') await this.#presence.leave()
     await Promise.all([closeRedis(this.#redis), closeRedis(this.#subscriber)])
   }
 
@@ -228,7 +240,8 @@ export class Serving {
     for (const { lane } of lanes) this.#lanes.delete(lane.name)
   }
 
-  async #dropAll(): Promise<void> {
-    await Promise.allSettled([...this.#lanes.values()].map(lane => lane.drop()))
+  /** Their locks end by themselves, and others run what runs here. */
+  #dropAll(): void {
+    for (const lane of this.#lanes.values()) void lane.drop()
   }
 }

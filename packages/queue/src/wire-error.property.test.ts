@@ -1,8 +1,9 @@
 import { StrataError } from '@strata/db-context'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { encodeError } from './encode-error.ts'
 import { encodeReply, readRecordedEnd, readReply } from './reply.ts'
-import { decodeError, encodeError, readWireError } from './wire-error.ts'
+import { decodeError, readWireError } from './wire-error.ts'
 
 const json = fc.jsonValue({ maxDepth: 3 }).map(value => JSON.parse(JSON.stringify(value)) as unknown)
 const text = fc.string({ unit: 'grapheme', maxLength: 40 })
@@ -74,6 +75,64 @@ describe('an error crosses whole', () => {
   })
 })
 
+describe('any error', () => {
+  // Not among the names that every error has: those are carried by themselves.
+  const key = text.map(name => `own ${name}`)
+  const plain = fc
+    .record({ message: text, code: fc.option(fc.oneof(text, fc.integer())), fields: fc.dictionary(key, json) })
+    .map(({ message, code, fields }) => Object.assign(new RangeError(message), code === null ? {} : { code }, fields))
+  const { tree } = fc.letrec<{ tree: Error }>(tie => ({
+    tree: fc.oneof(
+      { maxDepth: 6 },
+      plain,
+      fc
+        .tuple(fc.array(tie('tree'), { maxLength: 12 }), fc.option(tie('tree')), text)
+        .map(([errors, cause, message]) => new AggregateError(errors, message, { cause })),
+    ),
+  }))
+
+  test('keeps its name, message and code, and its own fields', () => {
+    fc.assert(
+      fc.property(plain, error => {
+        const arrived = travel(error)
+        expect({ ...arrived }).toEqual({ ...error, name: 'RangeError' })
+        expect(arrived.message).toBe(error.message)
+      }),
+    )
+  })
+
+  test('of errors of errors is bounded, and says the same when it travels on', () => {
+    fc.assert(
+      fc.property(tree, error => {
+        const wire = encodeError(error)
+        expect(JSON.stringify(wire).length).toBeLessThanOrEqual(524_288)
+        expect(readWireError(JSON.parse(JSON.stringify(wire)))).toEqual(wire)
+        const { stack: _, ...onward } = encodeError(travel(error))
+        expect(onward.message).toBe(wire.message)
+        expect(onward.errors?.length).toBe(wire.errors?.length)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('whose parts are huge keeps what is branched on', () => {
+    const blob = 'x'.repeat(60_000)
+    const part = () => new StrataError('PART', 'p', { details: { blob } })
+    const error = Object.assign(new StrataError('WHOLE', 'w', { outcome: 'applied', cause: part() }), {
+      errors: Array.from({ length: 20 }, part),
+    })
+    expect(encodeError(error)).toEqual({
+      name: 'StrataError',
+      message: 'w',
+      code: 'WHOLE',
+      outcome: 'applied',
+      transient: false,
+      labels: [],
+      details: { tooLarge: 'more than 524288 characters' },
+    })
+  })
+})
+
 test('whatever is thrown becomes an error', () => {
   fc.assert(
     fc.property(fc.anything(), thrown => {
@@ -87,6 +146,7 @@ test('a circle of causes ends, and a long message is cut', () => {
   error.cause = error
   const arrived = travel(error)
   expect(arrived.message.length).toBeLessThan(10_000)
+  expect(arrived.cause).toBeUndefined()
 })
 
 describe('what a stranger wrote is read or refused, and never throws', () => {

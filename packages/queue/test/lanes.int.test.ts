@@ -101,7 +101,6 @@ describe('an envelope that does not fit its lane is refused', () => {
     ['a push in a lane of calls', 'work~1', { v: 1, kind: 'push', level: 1 }],
     ['a call among the pushes', 'work', call],
     ['nothing in a lane of calls', 'work~1', undefined],
-    ['a newer version', 'work', { v: 2, kind: 'push', level: 1 }],
     ['a forged address', 'work~1', { ...call, replyTo: 'strata:other:key' }],
     ['no object', 'work', 'push'],
   ] as const

@@ -133,6 +133,8 @@ test('a job that BullMQ refuses before it is sent was not applied', async () => 
     const refused = { code: 'SEND_FAILED', outcome: 'not-applied' }
     await expect(queues.push(job, { n: 1000 }, options)).rejects.toMatchObject(refused)
   }
+  const own = queues.push(job, { n: 1 }, { attempts: 2, backoff: { type: 'own' } })
+  await expect(own).rejects.toMatchObject({ code: 'OPTION_REFUSED', outcome: 'not-applied' })
   const parent = { id: 'nobody', queue: `${stage.prefix}:work` }
   const orphan = queues.push(job, { n: 1 }, { parent })
   await expect(orphan).rejects.toMatchObject({ code: 'SEND_FAILED', outcome: 'not-applied' })
