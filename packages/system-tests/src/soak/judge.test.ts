@@ -57,11 +57,20 @@ describe('the judge of a soak', () => {
 describe('the books of a soak', () => {
   const times = { calls: 0, p50: 0, p99: 0, max: 0 }
   const good: LoadTotals = {
-    ...{ atMs: 11_000, arrived: 3000, ended: 3000, failed: 0, putOff: 0, endedInSpan: 2990, failures: {} },
+    ...{
+      atMs: 11_000,
+      arrived: 3000,
+      ended: 3000,
+      failed: 0,
+      putOff: 0,
+      arrivedInSpan: 3000,
+      endedInSpan: 2990,
+      failures: {},
+    },
     ...{ first: times, last: times },
   }
   const wrong = (totals: Partial<LoadTotals>, applied = 3000) =>
-    judgeCalls({ ...good, ...totals }, { rate: 300, rateShareMin: 0.95, spanMs: 10_000, applied })
+    judgeCalls({ ...good, ...totals }, { rateShareMin: 0.95, spanMs: 10_000, applied })
       .filter(({ ok }) => !ok)
       .map(({ what }) => what)
 

@@ -26,6 +26,7 @@ export interface Progress {
 /** What a load came to. */
 export interface LoadTotals extends Progress {
   /** Of the span that is measured, without the warm-up. */
+  readonly arrivedInSpan: number
   readonly endedInSpan: number
   /** How many calls failed, by code. */
   readonly failures: Readonly<Record<string, number>>
@@ -62,6 +63,7 @@ export class Load {
   #arrived = 0
   #waiting = 0
   #ended = 0
+  #arrivedInSpan = 0
   #endedInSpan = 0
   #failed = 0
   #putOff = 0
@@ -97,6 +99,7 @@ export class Load {
     await this.#settled()
     return {
       ...this.progress,
+      arrivedInSpan: this.#arrivedInSpan,
       endedInSpan: this.#endedInSpan,
       failures: this.#failures,
       ...(this.#firstFailure === undefined ? {} : { firstFailure: this.#firstFailure }),
@@ -118,6 +121,7 @@ export class Load {
 
   #send(at: number, isInBurst: boolean): void {
     this.#arrived += 1
+    if (isIn(this.#shareOf(at), 0, 1)) this.#arrivedInSpan += 1
     if (this.#waiting >= waitingMax) {
       this.#putOff += 1
       return
@@ -132,15 +136,19 @@ export class Load {
   }
 
   #end(at: number, tookMs: number): void {
-    const { warmUpMs, spanMs } = this.#settings
-    const shareOf = (time: number) => (time - warmUpMs) / spanMs
-    const [arrived, ended] = [shareOf(at), shareOf(this.#clock.now())]
-    if (ended >= 0 && ended < 1) this.#endedInSpan += 1
-    if (arrived >= 0 && arrived < edge) record(this.#first, tookMs)
-    if (arrived >= 1 - edge && arrived < 1) record(this.#last, tookMs)
+    const arrived = this.#shareOf(at)
+    if (isIn(this.#shareOf(this.#clock.now()), 0, 1)) this.#endedInSpan += 1
+    if (isIn(arrived, 0, edge)) record(this.#first, tookMs)
+    if (isIn(arrived, 1 - edge, 1)) record(this.#last, tookMs)
     this.#ended += 1
     this.#waiting -= 1
     if (this.#waiting === 0) this.#idle.resolve()
+  }
+
+  /** How far into the span a time is. */
+  #shareOf(at: number): number {
+    const { warmUpMs, spanMs } = this.#settings
+    return (at - warmUpMs) / spanMs
   }
 
   #count(error: unknown): void {
@@ -154,6 +162,8 @@ export class Load {
     while (this.#waiting > 0) await this.#idle.promise
   }
 }
+
+const isIn = (share: number, from: number, to: number) => share >= from && share < to
 
 /** In microseconds: a histogram takes whole numbers from 1. Unlike a list of times it does not grow with the calls. */
 const record = (histogram: RecordableHistogram, ms: number): void =>

@@ -1,11 +1,14 @@
+import { availableParallelism, cpus, loadavg } from 'node:os'
 import type { Trend } from './judge.ts'
 import type { Times } from './load.ts'
+import { depth, type SoakSettings } from './settings.ts'
 import type { SoakResult } from './soak.ts'
 
-/** The result as Markdown tables. */
-export function soakTable({ totals, trends, findings }: SoakResult): string {
+/** The result as Markdown: what was run on what, and three tables. */
+export function soakTable({ settings, servers, totals, trends, findings }: SoakResult): string {
   const { first, last } = totals
   return [
+    heading(settings, servers),
     table(
       ['calls', 'first fifth', 'last fifth'],
       [
@@ -43,6 +46,13 @@ export function problemsOf({ trends, findings, totals }: SoakResult): string[] {
     ...findings.filter(({ ok }) => !ok).map(({ what, got, expected }) => `${what}: ${got}, expected ${expected}`),
     ...(firstFailure === undefined ? [] : [`The first failure: ${firstFailure}`]),
   ]
+}
+
+function heading({ rate, warmUpMs, spanMs, workers }: SoakSettings, servers: string): string {
+  const load = `${rate} root calls a second, ${depth} deep, for ${spanMs / 1000} s after ${warmUpMs / 1000} s of warm-up`
+  const machine = `${availableParallelism()} x ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${servers}`
+  const [, , quarter = Number.NaN] = loadavg()
+  return `${load}; one caller and ${workers} workers. ${machine}; load average ${quarter.toFixed(1)} over 15 minutes.`
 }
 
 const mark = ({ ok }: { readonly ok: boolean }) => (ok ? '' : 'NO')
