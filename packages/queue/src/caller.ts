@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { Propagator } from '@strata/db-context'
+import { deadlineIn, type Propagator, remainingMs } from '@strata/db-context'
 import type { Redis } from 'ioredis'
+import { answersNow } from './answers.ts'
 import { late, within } from './bound.ts'
 import { Call, type CallOptions, type GiveUp } from './call.ts'
 import { CallWatch, lookMsFirst } from './call-watch.ts'
@@ -27,6 +28,12 @@ const sweepMs = 500
 
 /** How long past its deadline a call may ask Redis what became of its job. */
 const lastLookMs = 900
+
+/** Together with Redis's answer below a second: what a stop may take beyond its deadline. */
+const stopLookMs = 350
+const closeMs = 200
+/** With time left to the deadline. */
+const closeMsMax = 1500
 
 /** What a reply may be longer than its value: an error with its causes is bounded by less. */
 const replyRoom = 1_048_576
@@ -202,10 +209,10 @@ export class Caller {
   }
 
   /** A job that is not there yet will never be; one that may exist is asked for, once, and removed if nobody has begun it. */
-  async #giveUp(call: Call, giveUp: GiveUp): Promise<void> {
+  async #giveUp(call: Call, giveUp: GiveUp, lookMs = lastLookMs): Promise<void> {
     if (call.phase === 'preparing') return call.fail(call.givenUp(giveUp, 'not-applied'))
     const looking = outside(() => this.#lastLook(call, { abort: giveUp.why !== 'timeout' }))
-    const end = await within(lastLookMs, looking).catch(() => late)
+    const end = await within(lookMs, looking).catch(() => late)
     if (!call.isOpen) return
     if (end === 'removed') call.fail(call.givenUp(giveUp, 'not-applied'))
     else if (typeof end === 'object') call.deliver(end)
@@ -219,16 +226,25 @@ export class Caller {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
-    await this.#starting?.catch(() => {})
+    const deadline = deadlineIn(deadlineMs)
+    if (this.#starting !== undefined) await within(deadlineMs, this.#starting).catch(() => {})
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#idle = resolve
-    if (this.#calls.size > 0) await within(deadlineMs, promise)
-    await Promise.all(this.waiting.map(call => this.#giveUp(call, { why: 'stopped' })))
+    if (this.#calls.size > 0) await within(remainingMs(deadline), promise)
+    const isThere = await answersNow(this.redis)
+    const lookMs = isThere ? stopLookMs : 0
+    await Promise.all(this.waiting.map(call => this.#giveUp(call, { why: 'stopped' }, lookMs)))
     for (const timer of this.#timers) clearInterval(timer)
     await this.#reader.stop()
-    if (this.redis.status === 'ready') await within(500, this.#leave())
-    await within(1000, this.lanes.close())
-    await closeRedis(this.redis)
+    const leftMs = Math.max(closeMs, Math.min(closeMsMax, remainingMs(deadline)))
+    await within(isThere ? leftMs : closeMs, this.#close(isThere))
+    this.redis.disconnect()
+  }
+
+  async #close(isThere: boolean): Promise<void> {
+    if (isThere) await this.#leave()
+    await this.lanes.close()
+    if (isThere) await closeRedis(this.redis)
   }
 
   async #leave(): Promise<void> {

@@ -26,6 +26,7 @@ export class ReplyReader {
   #stopping = false
   #catchingUp: Promise<void> | undefined
   #loop: Promise<void> | undefined
+  #cutShort: (() => void) | undefined
 
   constructor(
     redis: Redis,
@@ -64,6 +65,8 @@ export class ReplyReader {
   async stop(): Promise<void> {
     this.#stopping = true
     this.#redis.disconnect()
+    // A peer that is silent does not answer the end of its connection either.
+    this.#cutShort?.()
     await this.#loop
   }
 
@@ -81,8 +84,10 @@ export class ReplyReader {
 
   async #read(): Promise<void> {
     const reading = this.#redis.xread('COUNT', readMax, 'BLOCK', blockMs, 'STREAMS', this.#key, this.#lastId)
-    const streams = await within(answerMsMax, reading)
-    if (streams === late) return this.#redis.disconnect(true)
+    const { promise: cut, resolve } = Promise.withResolvers<typeof late>()
+    this.#cutShort = () => resolve(late)
+    const streams = await within(answerMsMax, Promise.race([reading, cut]))
+    if (streams === late) return this.#redis.disconnect(!this.#stopping)
     this.#lastId = this.#deliverAll(streams ?? []) ?? this.#lastId
   }
 
