@@ -16,7 +16,7 @@ import { Presence } from './presence.ts'
 import { addressOf, closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import { type RecordedEnd, readReply } from './reply.ts'
-import { ReplyReader } from './reply-reader.ts'
+import { greeting, ReplyReader } from './reply-reader.ts'
 import type { Report } from './report.ts'
 import { checkServer } from './server-check.ts'
 
@@ -167,7 +167,7 @@ export class Caller {
   async #keepStream(): Promise<void> {
     const key = this.keys.replies(this.id)
     if ((await this.redis.expire(key, streamTtlSeconds)) === 1) return
-    await this.redis.multi().xadd(key, '*', 'hello', '1').expire(key, streamTtlSeconds).exec()
+    await this.redis.multi().xadd(key, '*', greeting, '1').expire(key, streamTtlSeconds).exec()
   }
 
   #renew(): void {

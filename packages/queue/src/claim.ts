@@ -33,8 +33,16 @@ local function start(job, lane, level, key)
   joined[1] = 'new'
   return joined
 end
-local held = redis.call('HMGET', claim, 'job', 'lane', 'level', 'key')
-if held[4] and redis.call('HEXISTS', held[4], 'finishedOn') == 0 then
+-- One that no caller of ours can have written is no claim, or its id could never be used again.
+local function isOurs(held)
+  local level, key, job = tonumber(held[3] or ''), held[4], held[1]
+  if not (job and held[2] and key and level and level >= 0 and level % 1 == 0) then return false end
+  if #key > 1024 or string.sub(key, -#job - 1) ~= ':' .. job then return false end
+  local kind = redis.call('TYPE', key).ok
+  return kind == 'hash' or kind == 'none'
+end
+local held = redis.call('TYPE', claim).ok == 'hash' and redis.call('HMGET', claim, 'job', 'lane', 'level', 'key') or {}
+if isOurs(held) and redis.call('HEXISTS', held[4], 'finishedOn') == 0 then
   if ARGV[7] == 'levels' and tonumber(held[3]) < least then return {'refused', held[1], held[2], held[3]} end
   return join(held[1], held[2], held[3])
 end

@@ -1,13 +1,17 @@
 import type { Redis } from 'ioredis'
 import type { RedisClock } from './clock.ts'
 import type { Keys } from './keys.ts'
+import { refusals } from './metrics.ts'
+import { MinuteLog } from './minute-log.ts'
 import { outside } from './outside.ts'
+import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 
 type Streams = readonly [key: string, entries: [id: string, fields: string[]][]][]
 
 const readMs = 400
 const readMax = 1000
+const callIdLengthMax = 512
 
 /**
  * Tells of calls whose callers gave them up while their jobs run. A stream that is read on, and not a message, which a dropped
@@ -20,6 +24,7 @@ export class GivenUpCalls {
   readonly #isNeeded: () => boolean
   readonly #found: (callId: string) => void
   readonly #report: Report
+  readonly #log: MinuteLog
   #lastId: string | undefined
   #reading = false
   #timer: NodeJS.Timeout | undefined
@@ -38,6 +43,7 @@ export class GivenUpCalls {
     this.#isNeeded = options.isNeeded
     this.#found = options.found
     this.#report = options.report
+    this.#log = new MinuteLog(options.report)
   }
 
   start(): void {
@@ -68,12 +74,26 @@ export class GivenUpCalls {
     for (;;) {
       const streams: Streams | null = await this.#redis.xread('COUNT', readMax, 'STREAMS', this.#key, from)
       const entries = streams?.[0]?.[1] ?? []
-      for (const [id, [name, callId]] of entries) {
+      for (const [id, fields] of entries) {
         from = id
-        if (name === 'c' && callId !== undefined) this.#found(callId)
+        const callId = readGivenUp(fields)
+        if (callId === undefined) this.#refuse(id)
+        else this.#found(callId)
       }
       this.#lastId = from
       if (entries.length < readMax) return
     }
   }
+
+  #refuse(entry: string): void {
+    const code = 'MESSAGE_INVALID'
+    refusals.add(1, { code })
+    const message = `Entry ${entry} of ${this.#key} names no call that was given up`
+    this.#log.note(code, queueError(code, message, { details: { entry } }), 'Reading the calls that were given up')
+  }
+}
+
+/** The call that was given up; undefined for an entry that is not ours. */
+export function readGivenUp([name, callId]: readonly string[]): string | undefined {
+  return name === 'c' && callId !== undefined && callId.length <= callIdLengthMax ? callId : undefined
 }

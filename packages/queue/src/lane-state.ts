@@ -32,7 +32,8 @@ export async function readLanesInTime(redis: Redis, options: { keys: Keys; now: 
 async function readLanes(redis: Redis, options: { keys: Keys; now: number }): Promise<LaneState[]> {
   const { keys } = options
   const [slots, called] = await Promise.all([readLaneSlots(redis, options), redis.smembers(keys.lanes)])
-  const names = [...new Set([...slots.keys(), ...called])].sort()
+  const lanes = called.filter(name => parseCallLane(name) !== undefined)
+  const names = [...new Set([...slots.keys(), ...lanes])].sort()
   const pipeline = redis.pipeline()
   for (const name of names) {
     pipeline.llen(keys.bullmq(name, 'active'))

@@ -1,7 +1,9 @@
 import { type DeclaredProcesses, dbContextError, type Propagator } from '@strata/db-context'
 import type { Redis } from 'ioredis'
-import { type Announced, announceScript } from './announce.ts'
+import { type Announced, announceScript, forgetMs } from './announce.ts'
 import type { Keys } from './keys.ts'
+import { refusals } from './metrics.ts'
+import { MinuteLog } from './minute-log.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 
@@ -34,6 +36,7 @@ export class Presence {
   readonly #lanes: () => LaneSlots
   /** What all processes have to agree on. */
   readonly #setup: string
+  #log: MinuteLog | undefined
 
   constructor(redis: Redis, options: PresenceOptions) {
     this.#redis = redis
@@ -50,9 +53,10 @@ export class Presence {
 
   /** @throws CONNECTION_BUDGET, CONFIG where this process and a live one do not agree on levels or isolation */
   async enter(report: Report): Promise<void> {
+    this.#log = new MinuteLog(report)
     const clients = await maxClients(this.#redis, report)
     const limit = clients === undefined ? 0 : Math.max(1, clients - reserve)
-    const [fits, own, others, setup] = await this.#announce(limit, true)
+    const [fits, own, others, , setup] = await this.#announce(limit, true)
     if (fits === 1) return
     if (fits === -1) throw disagreement(this.#setup, setup ?? 'unknown')
     throw this.#overBudget({ own, others, clients })
@@ -70,7 +74,17 @@ export class Presence {
     const lanes = JSON.stringify(this.#lanes())
     const { kind, max } = this.#declared
     const args = [this.#id, this.#connections, limit, leaseMs, lanes, this.#setup, isNew ? 1 : 0, kind, max]
-    return (await this.#redis.eval(announceScript, 1, this.#keys.processes, ...args)) as Announced
+    const announced = (await this.#redis.eval(announceScript, 1, this.#keys.processes, ...args)) as Announced
+    this.#noteDropped(announced[3])
+    return announced
+  }
+
+  #noteDropped(count: number): void {
+    if (count === 0) return
+    const code = 'MESSAGE_INVALID'
+    refusals.add(count, { code })
+    const message = `Key ${this.#keys.processes} had ${count} entries that no process can have written: they were removed`
+    this.#log?.note(code, queueError(code, message, { details: { count } }), 'Announcing this process')
   }
 
   #overBudget({ own, others, clients }: { own: number; others: number; clients: number | undefined }) {
@@ -116,11 +130,14 @@ export async function readLaneSlots(redis: Redis, options: { keys: Keys; now: nu
 }
 
 /** Nothing for a process that is gone, or an entry that is not ours. */
-function readEntry(text: string, now: number): LaneSlots | undefined {
+export function readEntry(text: string, now: number): LaneSlots | undefined {
   try {
     const { untilMs, lanes } = JSON.parse(text) as { untilMs?: unknown; lanes?: unknown }
-    if (typeof untilMs !== 'number' || untilMs < now || typeof lanes !== 'object') return undefined
-    return Object.fromEntries(Object.entries(lanes ?? {}).filter(([, slots]) => typeof slots === 'number'))
+    if (typeof untilMs !== 'number' || untilMs < now || untilMs > now + forgetMs) return undefined
+    if (typeof lanes !== 'object' || Array.isArray(lanes)) return undefined
+    return Object.fromEntries(
+      Object.entries(lanes ?? {}).filter(([, slots]) => Number.isSafeInteger(slots) && slots > 0),
+    )
   } catch {
     return undefined
   }

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { late, within } from './bound.ts'
+import { refusals } from './metrics.ts'
+import { MinuteLog } from './minute-log.ts'
 import { outside } from './outside.ts'
+import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 
 const blockMs = 5000
@@ -10,6 +13,9 @@ const blockMs = 5000
 const answerMsMax = blockMs + 2000
 
 const readMax = 500
+
+/** The first field of the entry by which a process makes its stream. */
+export const greeting = 'hello'
 
 type Streams = readonly [key: string, entries: [id: string, fields: string[]][]][]
 
@@ -22,6 +28,7 @@ export class ReplyReader {
   readonly #key: string
   readonly #deliver: (callId: string, reply: string) => void
   readonly #report: Report
+  readonly #log: MinuteLog
   #lastId = '0-0'
   #stopping = false
   #catchingUp: Promise<void> | undefined
@@ -36,6 +43,7 @@ export class ReplyReader {
     this.#key = options.key
     this.#deliver = options.deliver
     this.#report = options.report
+    this.#log = new MinuteLog(options.report)
   }
 
   /** Reads what has come but was not read yet on another connection, as after a pause of the whole process. */
@@ -99,8 +107,15 @@ export class ReplyReader {
         last = id
         const [name, callId, , reply] = fields
         if (name === 'c' && callId !== undefined && reply !== undefined) this.#deliver(callId, reply)
+        else if (name !== greeting) this.#refuse(id)
       }
     }
     return last
+  }
+
+  #refuse(entry: string): void {
+    const code = 'REPLY_INVALID'
+    refusals.add(1, { code })
+    this.#log.note(code, queueError(code, `Entry ${entry} of the replies is not a reply`), 'Reading replies')
   }
 }

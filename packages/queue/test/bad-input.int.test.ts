@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { until } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
 import { Stage } from './stage.ts'
+
+// Before the queue is loaded.
+const { counted } = await vi.hoisted(() => import('./counting.ts'))
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
@@ -105,3 +108,125 @@ describe('a record that a stranger wrote is refused, and ends there', () => {
     expect(({} as { n?: number }).n).toBeUndefined()
   })
 })
+
+describe('what a stranger writes beside the queues', () => {
+  const key = (name: string) => `${stage.prefix}:~${name}`
+  const lives = (more: object) => JSON.stringify({ untilMs: Date.now() + 5000, connections: 1, lanes: {}, ...more })
+  const entries: [string, () => string][] = [
+    ['truncated', () => '{"untilMs":'],
+    ['null', () => 'null'],
+    ['an endless lease of another set-up', () => lives({ untilMs: 9e15, setup: 'levels.max 1, isolation none' })],
+    ['a number that is none', () => '{"untilMs":nan,"connections":1}'],
+    ['more connections than any server has', () => lives({ connections: 1e300 })],
+    ['a set-up that is no text', () => lives({ setup: { a: 1 } })],
+    ['50 MiB', () => lives({ lanes: { x: 'x'.repeat(50 * 1_048_576) } })],
+  ]
+
+  test.each(entries)('as a process (%s) keeps nobody from starting, is removed and counted', async (_, entry) => {
+    await redis.hset(key('processes'), 'forged', entry())
+    const before = counted('MESSAGE_INVALID')
+    const { call } = await serving()
+    expect(await call(1)).toBe(1)
+    expect(await redis.hexists(key('processes'), 'forged')).toBe(0)
+    expect(counted('MESSAGE_INVALID')).toBe(before + 1)
+    expect(stage.reports.filter(report => report.includes('no process can have written'))).toHaveLength(1)
+  })
+
+  test('as lanes opens none, and is not shown', async () => {
+    const names = [
+      'work~0',
+      'work~99',
+      'work~1.5',
+      'work~',
+      '~1',
+      'no lane',
+      'other~1',
+      '__proto__~1',
+      'x'.repeat(100_000),
+    ]
+    await redis.sadd(key('lanes'), ...names)
+    const { worker, queues, call } = await serving()
+    await redis.publish(key('lanes'), names.join(' '))
+    expect(await call(1)).toBe(1)
+    expect((await worker.lanes()).map(({ lane }) => lane)).toEqual(['work', 'work~1'])
+    const shown = (await queues.lanes()).map(({ lane }) => lane)
+    expect(shown).not.toContain('no lane')
+    expect(shown).not.toContain('work~0')
+  })
+
+  const claims: [string, Record<string, string>][] = [
+    ['without a level', { job: 'mine', lane: 'work~1', key: 'x:mine' }],
+    ['with a level that is none', { job: 'mine', lane: 'work~1', level: 'deep', key: 'x:mine' }],
+    ['for another record', { job: 'mine', lane: 'work~1', level: '1', key: 'elsewhere' }],
+    ['with a waiter that is none', { 'w:': 'nobody', 'w:x': '../../key' }],
+  ]
+  test.each(claims)('as a claim of a job id (%s) does not take the id away', async (_, claim) => {
+    const { queues } = await serving()
+    await redis.hset(key('claim:work:j:mine'), claim)
+    const db = stage.db()
+    const own = stage.queues(db)
+    expect(await db.run(() => own.pushAsync(job, { n: 4 }, { jobId: 'mine', deadlineMs: 5000 }))).toBe(4)
+    expect(queues.waiting()).toEqual([])
+  })
+
+  test('a key of another type than ours ends calls in typed errors, in time', async () => {
+    const { call } = await serving()
+    await redis.multi().del(key('lanes')).set(key('lanes'), 'text').exec()
+    await expect(call(1)).rejects.toMatchObject({ code: 'SEND_FAILED', outcome: 'not-applied' })
+  })
+})
+
+test('200 calls complete while rubbish floods the lanes, the replies, the messages and the registries', async () => {
+  const { queues, worker, call, ran } = await serving()
+  expect(await call(-1)).toBe(-1)
+  const [replies = ''] = await redis.keys(`${stage.prefix}:~replies:*`)
+  const before = { job: counted('ENVELOPE_INVALID'), reply: counted('REPLY_INVALID') }
+  const blob = JSON.stringify({ n: 'x'.repeat(50 * 1_048_576) })
+  await plant('work~1', 'blob', { ...good, data: blob, opts: envelope({}) })
+  await redis.xadd(replies, '*', 'c', 'nobody', 'r', blob)
+  let flooding = true
+  let rounds = 0
+  const flood = async () => {
+    for (; flooding; rounds += 1) {
+      for (const [at, [, lane, fields]] of records.entries()) await plant(lane, `rubbish-${rounds}-${at}`, fields)
+      await redis
+        .multi()
+        .xadd(replies, '*', 'c', 'nobody', 'r', '{"v":')
+        .xadd(replies, '*', 'c', 'nobody')
+        .xadd(replies, '*', '__proto__', '{')
+        .xadd(`${stage.prefix}:~cancelled`, '*', 'c', 'x'.repeat(10_000))
+        .xadd(`${stage.prefix}:~cancelled`, '*', 'd', 'x')
+        .hset(`${stage.prefix}:~processes`, `rubbish-${rounds}`, '{"untilMs":')
+        .sadd(`${stage.prefix}:~lanes`, `rubbish ${rounds}`)
+        .exec()
+    }
+  }
+  const flooded = flood()
+  const ends: number[] = []
+  while (ends.length < 200 || rounds < 10) {
+    const from = ends.length
+    const calls = Array.from({ length: 20 }, (_, at) => call(from + at))
+    ends.push(...(await Promise.all(calls)))
+  }
+  flooding = false
+  await flooded
+  expect(ends).toEqual(Array.from(ends, (_, n) => n))
+  const drained = () =>
+    Promise.all(['work', 'work~1'].map(lane => stage.bullmq(lane).getJobCountByTypes('wait', 'active')))
+  await until(async () => (await drained()).every(count => count === 0), {
+    deadlineMs: 30_000,
+    message: 'the rest to end',
+  })
+  expect(ran.filter(n => n >= 0)).toHaveLength(ends.length)
+  expect(worker.activities()).toEqual([])
+  expect(queues.waiting()).toEqual([])
+  expect(counted('ENVELOPE_INVALID')).toBeGreaterThanOrEqual(before.job + rounds * 10)
+  expect(counted('REPLY_INVALID')).toBeGreaterThanOrEqual(before.reply + rounds * 2)
+  expect(counted('PAYLOAD_TOO_LARGE')).toBeGreaterThan(0)
+  await redis.unlink(`${stage.prefix}:work~1:blob`)
+  // Each kind of refusal is told once in the minute, however many there were.
+  for (const kind of ['Job refused in lane', 'Reading replies', 'Announcing this process']) {
+    const told = stage.reports.filter(report => report.startsWith(kind))
+    expect(told.length).toBeLessThanOrEqual(6)
+  }
+}, 60_000)
