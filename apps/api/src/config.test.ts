@@ -17,6 +17,7 @@ describe('the configuration of the API process', () => {
       admissionMax: 1000,
       callTimeoutMs: 30_000,
       processes: undefined,
+      requestsStopMs: 1500,
       logLevel: 'info',
     })
   })
@@ -28,7 +29,7 @@ describe('the configuration of the API process', () => {
 
   test.for([
     ...['PORT', 'POOL_MAX', 'POOL_TIMEOUT_MS', 'LEVELS_MAX', 'ISOLATION', 'ADMISSION_MAX', 'CALL_TIMEOUT_MS'],
-    ...['LOG_LEVEL', 'MONGO_URL', 'REDIS_URL', 'API_PROCESSES'],
+    ...['LOG_LEVEL', 'MONGO_URL', 'REDIS_URL', 'API_PROCESSES', 'REQUESTS_STOP_MS'],
   ])('judges %s at start', name => {
     const read = () => readConfig({ ...urls, [name]: 'wrong' })
     expect(read).toThrowError(expect.objectContaining({ code: 'SETTING_INVALID' }))

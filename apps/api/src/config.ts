@@ -18,6 +18,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       ADMISSION_MAX: settings.ADMISSION_MAX,
       CALL_TIMEOUT_MS: settings.CALL_TIMEOUT_MS,
       API_PROCESSES: settings.PROCESSES,
+      REQUESTS_STOP_MS: settings.STOP_AFTER_MS,
       LOG_LEVEL: settings.LOG_LEVEL,
     },
     env,
@@ -36,6 +37,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     // Together with those of other schools, which have other prefixes.
     processes:
       read.API_PROCESSES === undefined ? undefined : { kind: `${read.REDIS_PREFIX}/api`, max: read.API_PROCESSES },
+    requestsStopMs: read.REQUESTS_STOP_MS,
     logLevel: read.LOG_LEVEL,
   }
 }

@@ -6,8 +6,8 @@ import { buildApp } from './app.ts'
 import { type Config, readConfig } from './config.ts'
 import { openServices, type Services } from './services.ts'
 
-/** For requests under way to end by themselves; what follows takes 3.5 s at most, and far less while the servers answer. */
-const requestsStopMs = 1500
+/** More than what follows the requests ever takes: 3.5 s, and far less while the servers answer. */
+const closeMsMax = 10_000
 /** For the last answers to leave. */
 const flushMs = 300
 
@@ -15,11 +15,15 @@ async function main(): Promise<void> {
   const config = readConfig(process.env)
   const services = openServices(config)
   const app = await buildApp(services)
+  const { requestsStopMs } = config
+  const patience = new AbortController()
   const stop = async () => {
-    await closeServer(app, services)
+    setTimeout(() => patience.abort(), requestsStopMs).unref()
+    await closeServer(app, services, patience.signal)
     await services.stop()
   }
-  stopAtProcessEnd(services.log, stop)
+  const stopMsMax = requestsStopMs + closeMsMax
+  stopAtProcessEnd(services.log, { stop, cutShort: () => patience.abort(), stopMsMax })
   try {
     await services.start()
     const url = await listen(app, config)
@@ -44,14 +48,15 @@ async function listen(app: FastifyInstance, { host, port }: Config): Promise<str
  * Takes no more connections and lets the requests under way end; those that do not in time are given up, and answered so.
  * Their senders are answered before their work has cleaned up after itself, so that is waited for too.
  */
-async function closeServer(app: FastifyInstance, services: Services): Promise<void> {
+async function closeServer(app: FastifyInstance, services: Services, outOfTime: AbortSignal): Promise<void> {
   const closed = app.close()
-  const timer = setTimeout(() => {
+  const giveUp = () => {
     void services.giveUp()
     setTimeout(() => app.server.closeAllConnections(), flushMs).unref()
-  }, requestsStopMs)
+  }
+  outOfTime.addEventListener('abort', giveUp)
   await closed
-  clearTimeout(timer)
+  outOfTime.removeEventListener('abort', giveUp)
   await services.giveUp()
 }
 

@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { type NodeProcess, spawnNode, startFaultProxy, until } from '@strata/testkit'
 import { describe, expect, inject, test } from 'vitest'
-import { type RunningSchool, showLogsOnFailure, startSchool } from './running-school.ts'
+import { holdAccount } from './held-account.ts'
+import { showLogsOnFailure, startSchool } from './running-school.ts'
 
 const workerMain = fileURLToPath(new URL('../../worker/src/main.ts', import.meta.url))
 
@@ -12,18 +13,6 @@ function asking(worker: NodeProcess | undefined) {
     await until(() => url() !== undefined, { deadlineMs: 10_000, message: 'the worker to listen' })
     const response = await fetch(`${url()}${path}`)
     return { status: response.status, text: await response.text() }
-  }
-}
-
-/** Makes whoever would charge the account wait. The result lets go of it. */
-async function holdAccount({ database }: RunningSchool, id: string) {
-  const session = database.client.startSession()
-  session.startTransaction()
-  const accounts = database.collection<{ _id: string }>('accounts')
-  await accounts.updateOne({ _id: id }, { $inc: { balanceCents: 0 } }, { session })
-  return async () => {
-    await session.abortTransaction()
-    await session.endSession()
   }
 }
 

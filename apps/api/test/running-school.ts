@@ -22,7 +22,7 @@ export interface RunningSchool extends AsyncDisposable {
   /** For what HTTP does not show: that nothing was written. */
   readonly database: Db
   request(method: string, path: string, body?: unknown): Promise<Answer>
-  startWorker(): Promise<void>
+  startWorker(env?: NodeJS.ProcessEnv): Promise<void>
   student(name?: string): Promise<string>
   /** A student and an account with this balance under the same id. */
   payer(balanceCents: number): Promise<string>
@@ -43,12 +43,12 @@ export async function startSchool(options: { workers?: number; env?: NodeJS.Proc
   const api = await spawnNode(source('api'), { env, ipc: true })
   const { url } = await api.nextMessage(isListening, startMsMax)
   const workers: NodeProcess[] = []
-  const startWorker = async () => {
-    const worker = await spawnNode(source('worker'), { env, ipc: true })
+  const startWorker = async (own: NodeJS.ProcessEnv = {}) => {
+    const worker = await spawnNode(source('worker'), { env: { ...env, ...own }, ipc: true })
     workers.push(worker)
     await worker.nextMessage(isReady, startMsMax)
   }
-  await Promise.all(Array.from({ length: options.workers ?? 1 }, startWorker))
+  await Promise.all(Array.from({ length: options.workers ?? 1 }, () => startWorker()))
   const database = client.db(name)
   const request = (method: string, path: string, body?: unknown) => send(url, { method, path, body })
   const student = async (studentName = 'Ada') => {

@@ -1,8 +1,6 @@
 import { hasCode } from '@strata/db-context'
 import type { Logger } from './log.ts'
 
-/** Below the 15 s after which whoever started this process kills it. */
-const stopMsMax = 12_000
 /** Nobody is left to kill it, and the servers of a local start end at the same moment. */
 const orphanStopMsMax = 6000
 
@@ -16,16 +14,32 @@ export function reportFailedStart(error: unknown): void {
   process.exitCode = isSetting ? 2 : 1
 }
 
+/** A terminal's Ctrl-C arrives twice: from the terminal, and from the program in between. */
+const repeatMs = 1500
+
+export interface ProcessEnd {
+  readonly stop: () => Promise<void>
+  /** Gives up what `stop` waits for. */
+  readonly cutShort: () => void
+  /** The longest time that `stop` may take, in milliseconds. */
+  readonly stopMsMax: number
+}
+
 /**
  * Calls `stop` at the first of SIGTERM, SIGINT and, where a parent holds an ipc channel, its end; then exits, with 0 when
- * it stopped in order. Later signals are ignored: a terminal's Ctrl-C arrives more than once. A stop that takes longer
- * than 12 s (6 s when the parent is gone) is cut off with exit code 1.
+ * it stopped in order. A signal that comes more than 1.5 s after the first cuts it short. A stop that takes longer than
+ * `stopMsMax` (6 s when the parent is gone) is cut off with exit code 1.
  */
-export function stopAtProcessEnd(log: Logger, stop: () => Promise<void>): void {
-  let stopping = false
+export function stopAtProcessEnd(log: Logger, { stop, cutShort, stopMsMax }: ProcessEnd): void {
+  let stoppingSince: number | undefined
+  const again = (why: string) => {
+    if (performance.now() - (stoppingSince ?? 0) < repeatMs) return
+    log.info({ why }, 'Stopping now')
+    cutShort()
+  }
   const end = async (why: string) => {
-    if (stopping) return
-    stopping = true
+    if (stoppingSince !== undefined) return again(why)
+    stoppingSince = performance.now()
     const limitMs = why === 'disconnect' ? orphanStopMsMax : stopMsMax
     setTimeout(() => {
       log.error({ limitMs }, 'Stop took too long and was cut off')

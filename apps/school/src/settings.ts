@@ -41,6 +41,8 @@ export const settings = {
   CALL_TIMEOUT_MS: whole({ min: 1, max: 50_000, unit: 'milliseconds' }).default(30_000),
   /** How many processes of a kind ever run at once; not set: not declared. */
   PROCESSES: whole({ min: 1, max: 100_000, unit: 'processes' }).optional(),
+  /** How long what runs may go on once the process is told to end; at most 10 minutes. */
+  STOP_AFTER_MS: whole({ min: 0, max: 600_000, unit: 'milliseconds' }).default(1500),
   LOG_LEVEL: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
 }
 

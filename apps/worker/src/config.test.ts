@@ -10,7 +10,7 @@ describe('the configuration of the worker process', () => {
 
   test.for([
     ...['POOL_MAX', 'POOL_TIMEOUT_MS', 'LANE_SLOTS', 'LEVELS_MAX', 'ISOLATION', 'CALL_TIMEOUT_MS', 'LOG_LEVEL'],
-    ...['MONGO_URL', 'REDIS_URL', 'WORKERS', 'METRICS_PORT'],
+    ...['MONGO_URL', 'REDIS_URL', 'WORKERS', 'METRICS_PORT', 'JOBS_STOP_MS'],
   ])('judges %s at start', name => {
     const read = () => readConfig({ ...urls, [name]: 'wrong' })
     expect(read).toThrowError(expect.objectContaining({ code: 'SETTING_INVALID' }))

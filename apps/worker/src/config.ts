@@ -15,6 +15,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
       CALL_TIMEOUT_MS: settings.CALL_TIMEOUT_MS,
       WORKERS: settings.PROCESSES,
       LOG_LEVEL: settings.LOG_LEVEL,
+      JOBS_STOP_MS: settings.STOP_AFTER_MS,
       HOST: settings.HOST,
       METRICS_PORT: port().optional(),
     },
@@ -32,6 +33,7 @@ export function readConfig(env: NodeJS.ProcessEnv) {
     // Together with those of other schools, which have other prefixes.
     processes: read.WORKERS === undefined ? undefined : { kind: `${read.REDIS_PREFIX}/worker`, max: read.WORKERS },
     logLevel: read.LOG_LEVEL,
+    jobsStopMs: read.JOBS_STOP_MS,
     metrics: { host: read.HOST, port: read.METRICS_PORT },
   }
 }

@@ -28,6 +28,8 @@ export interface WorkerProcess {
   start(): Promise<void>
   /** Allowed before `start`. @throws STOP_INCOMPLETE */
   stop(): Promise<void>
+  /** Hands back what still runs, of a stop that waits for it. */
+  cutShort(): void
 }
 
 /** Builds the worker process: the school, its handlers, and the order in which they start and stop. */
@@ -35,6 +37,7 @@ export function buildWorker(config: Config): WorkerProcess {
   const log = createLog({ name: 'worker', level: config.logLevel })
   const school = openSchool(config, log)
   const { db } = school
+  const { jobsStopMs } = config
   const report = reporter(log)
   const queues = createQueues({ db, redis: config.redis, report })
   const worker = createWorker({ db, redis: config.redis, lanes: { slots: config.laneSlots }, report })
@@ -65,12 +68,13 @@ export function buildWorker(config: Config): WorkerProcess {
     stop: () => {
       phase = 'stopping'
       return stopInOrder([
-        { what: 'jobs', limitMs: 2200, run: () => worker.stop({ deadlineMs: 1700 }) },
+        { what: 'jobs', limitMs: jobsStopMs + 1000, run: () => worker.stop({ deadlineMs: jobsStopMs }) },
         { what: 'queues', limitMs: 500, run: () => queues.stop({ deadlineMs: 200 }) },
         { what: 'pools', limitMs: 500, run: () => db.stop({ deadlineMs: 200 }) },
         { what: 'side server', limitMs: 200, run: () => server.stop() },
         { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
       ])
     },
+    cutShort: () => void worker.stop({ deadlineMs: 0 }),
   }
 }

@@ -9,8 +9,8 @@ import { Workers } from './workers.ts'
 
 const READY_LIMIT_MS = 30_000
 // Together below the 15 s in which Ctrl-C has to be through; a server takes up to 6 s of its own.
-const API_STOP_LIMIT_MS = 5000
-const WORKERS_STOP_LIMIT_MS = 3500
+const API_STOP_LIMIT_MS = 4900
+const WORKERS_STOP_LIMIT_MS = 4000
 const SERVERS_START_LEFT_MS = 8000
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
