@@ -28,7 +28,10 @@ export async function join(nodes: readonly RedisNode[], masters: number): Promis
   const isWhole = async (): Promise<ClusterView | undefined> => {
     const view = await agreedView(urls)
     const followers = view?.filter(({ masterId }) => masterId !== undefined).length
-    return followers === nodes.length - masters && (await Promise.all(urls.map(isUp))).every(Boolean) ? view : undefined
+    const isReady = async (url: string) => (await isUp(url)) && (await countServing(url)) === nodes.length
+    return followers === nodes.length - masters && (await Promise.all(urls.map(isReady))).every(Boolean)
+      ? view
+      : undefined
   }
   return (await until(isWhole, { deadlineMs: DEADLINE_MS, message: 'the cluster to be whole' })) ?? []
 }
@@ -44,3 +47,9 @@ async function giveSlots({ url }: RedisNode, { index, masters }: { index: number
 
 const isUp = async (url: string): Promise<boolean> =>
   String(await redisCommand(url, 'CLUSTER', 'INFO')).includes('cluster_state:ok')
+
+/** What clients are told: a replica is left out until its master knows that it has copied something. */
+async function countServing(url: string): Promise<number> {
+  const ranges = (await redisCommand(url, 'CLUSTER', 'SLOTS')) as [number, number, ...[string, number][]][]
+  return new Set(ranges.flatMap(([, , ...serving]) => serving.map(([, port]) => port))).size
+}
