@@ -4,6 +4,7 @@ import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOption
 import { late, within } from './bound.ts'
 import { prefixDefault } from './keys.ts'
 import { outside } from './outside.ts'
+import { patient, patientCluster } from './redis-options.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 import { shareWrites } from './shared-write.ts'
@@ -39,9 +40,6 @@ const reachMs = 4500
 /** A server that blocks for longer than this, in a script or a fork, is met by one needless reconnect. */
 const answerMsMax = 3000
 
-const reconnectMsFirst = 20
-const reconnectMsMax = 1000
-
 /** @throws CONFIG for ioredis's own key prefix, which BullMQ cannot work with, and for a cluster without a hash tag */
 export function readRedisTarget(target: RedisTarget, prefix: string | undefined): RedisSettings {
   if (typeof target === 'string') return { url: target, options: {}, prefix: prefix ?? prefixDefault }
@@ -58,17 +56,10 @@ export function readRedisTarget(target: RedisTarget, prefix: string | undefined)
  * waits are bounded by whoever waits, because a command given up inside the client may have been applied.
  */
 export function openRedis(settings: RedisSettings, role: string, report: Report): Redis {
-  const options: RedisOptions = {
-    connectTimeout: reachMs,
-    ...settings.options,
-    connectionName: `${settings.prefix}:${role}`,
-    lazyConnect: true,
-    // BullMQ refuses anything else on the connections that its workers block on.
-    maxRetriesPerRequest: null,
-    retryStrategy: times => Math.min(reconnectMsFirst * 2 ** Math.min(times, 10), reconnectMsMax),
-  }
+  const { url, cluster, prefix } = settings
+  const options = { connectTimeout: reachMs, ...settings.options, connectionName: `${prefix}:${role}` }
   return outside(() => {
-    const client = settings.cluster ? openCluster(settings.cluster, options) : openServer(settings.url, options)
+    const client = cluster ? openCluster(cluster, options) : openServer(url, patient(options))
     client.on('error', error => report(error, `Redis connection ${role}`))
     return client
   })
@@ -100,19 +91,35 @@ export async function reachRedis(client: Redis): Promise<void> {
 }
 
 export const addressOf = (client: Redis): string => {
-  if (client.isCluster) return 'the cluster'
-  const { path, host, port } = client.options
+  if (client.isCluster) return ['the cluster', ...nodesOf(client).map(addressOf)].join(' ')
+  const { path, host, port, sentinels, name } = client.options
+  if (sentinels) return `master ${name} of ${sentinels.map(each => `${each.host}:${each.port}`).join(' ')}`
   return path ?? `${host}:${port}`
 }
 
+/** The servers that a client knows of: its one, or every node of a cluster, replicas too. */
+export const nodesOf = (client: Redis): readonly Redis[] => asCluster(client)?.nodes('all') ?? [client]
+
+/**
+ * A key in the slot of all keys of this client's prefix: a cluster answers what is asked with it by the node that has them, and
+ * what is asked without a key by any.
+ */
+export const slotKeyOf = (client: Redis): string =>
+  (asCluster(client)?.options.redisOptions ?? client.options).connectionName ?? ''
+
 /**
  * Looks whether Redis still answers. A connection that is open on this side only would keep every command until TCP gives up,
- * a quarter of an hour later: it is dropped, and what was sent on it is sent again on the next.
+ * a quarter of an hour later: it is dropped, and what was sent on it is sent again on the next, or to the node that took over.
  */
 export async function probeRedis(client: Redis): Promise<void> {
-  if (client.status !== 'ready') return
-  const answer = await within(answerMsMax, client.ping())
-  if (answer === late && client.status === 'ready') client.disconnect(true)
+  await Promise.all(nodesOf(client).map(node => probeNode(node, { again: !client.isCluster })))
+}
+
+/** A cluster makes a connection to a node anew by itself, if it still needs one. */
+async function probeNode(node: Redis, { again }: { again: boolean }): Promise<void> {
+  if (node.status !== 'ready') return
+  const answer = await within(answerMsMax, node.ping())
+  if (answer === late && node.status === 'ready') node.disconnect(again)
 }
 
 /** Closes politely, and at once when Redis does not answer. */
@@ -153,12 +160,8 @@ function sharingWrites(client: Redis): Redis {
 
 /** A cluster's client takes the same commands; what differs is asked by `isCluster`. */
 function openCluster({ nodes, options }: NonNullable<RedisSettings['cluster']>, redisOptions: RedisOptions): Redis {
-  const cluster = new Cluster([...nodes], {
-    ...options,
-    redisOptions: { ...options.redisOptions, ...redisOptions },
-    lazyConnect: true,
-    clusterRetryStrategy: times => Math.min(reconnectMsFirst * 2 ** Math.min(times, 10), reconnectMsMax),
-  })
-  cluster.on('+node', sharingWrites)
-  return cluster as unknown as Redis
+  return new Cluster([...nodes], patientCluster(options, redisOptions)) as unknown as Redis
 }
+
+const asCluster = (client: Redis): Cluster | undefined =>
+  client.isCluster ? (client as unknown as Cluster) : undefined

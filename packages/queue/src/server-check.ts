@@ -1,9 +1,13 @@
 import type { Redis } from 'ioredis'
+import { late, within } from './bound.ts'
+import { addressOf, nodesOf } from './redis.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 
 /** BullMQ's scripts and ours use commands of Redis 6.2; Valkey tells a compatible version. */
 const versionMin = [6, 2] as const
+
+const infoMsMax = 2000
 
 /** Servers of which an assumption was told. */
 const told = new Set<string>()
@@ -15,13 +19,22 @@ export interface ServerFacts {
 }
 
 /**
- * Checks what the queue cannot work on: an eviction policy that drops jobs, a server that is too old. What the server does not
- * tell is assumed to be right, and told once a process.
+ * Checks what the queue cannot work on: an eviction policy that drops jobs, a server that is too old. Of a cluster every node that
+ * can be reached is looked at, since a replica takes over with its own settings. What a server does not tell is assumed to be
+ * right, and told once a process and server.
  *
  * @throws REDIS_SETTING
  */
 export async function checkServer(redis: Redis, address: string, report: Report): Promise<ServerFacts> {
+  if (!redis.isCluster) return await checkNode(redis, address, report)
+  const nodes = nodesOf(redis)
+  const facts = await Promise.all(nodes.map(node => checkNode(node, addressOf(node), report)))
+  return { tellsInfo: facts.length > 0 && facts.every(({ tellsInfo }) => tellsInfo) }
+}
+
+async function checkNode(redis: Redis, address: string, report: Report): Promise<ServerFacts> {
   const info = await readInfo(redis)
+  if (info === 'away') return { tellsInfo: true }
   const version = /^redis_version:(\d+)\.(\d+)\S*/m.exec(info ?? '')
   const policy = /^maxmemory_policy:(\S+)/m.exec(info ?? '')?.[1]
   if (version && isOlder(Number(version[1]), Number(version[2]))) {
@@ -41,12 +54,16 @@ export async function checkServer(redis: Redis, address: string, report: Report)
   return { tellsInfo: info !== undefined }
 }
 
-/** Undefined where it is denied; a connection that breaks is told by whoever uses it next. */
-async function readInfo(redis: Redis): Promise<string | undefined> {
+/**
+ * Undefined where it is denied. A server that cannot be asked now is no server that denies: a node of a cluster may be down, and
+ * any other is met by whoever uses it next.
+ */
+async function readInfo(redis: Redis): Promise<string | undefined | 'away'> {
   try {
-    return await redis.info()
-  } catch {
-    return undefined
+    const info = await within(infoMsMax, redis.info())
+    return info === late ? 'away' : info
+  } catch (error) {
+    return error instanceof Error && error.name === 'ReplyError' ? undefined : 'away'
   }
 }
 
