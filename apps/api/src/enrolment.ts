@@ -46,7 +46,7 @@ async function enrolAndCharge(services: Services, enrolment: EnrolmentInput, cha
 
 /**
  * What the job fails with speaks of its last run alone, and an earlier one may have added the course before it failed.
- * So it counts only as a refusal, of which the worker says "not applied" in the first run only. An error of this process
+ * So it counts only as a refusal, of which the queue says "not applied" in the first run only. An error of this process
  * counts as it is: the job never started.
  */
 const isNothingDone = (error: unknown) =>

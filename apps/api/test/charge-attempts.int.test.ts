@@ -9,13 +9,7 @@ import {
   reporter,
 } from '@strata/school'
 import { until } from '@strata/testkit'
-import {
-  addCourseHandler,
-  cancelEnrolmentHandler,
-  chargeAccountHandler,
-  readConfig,
-  withoutRetryOfRefusals,
-} from '@strata/worker/parts'
+import { addCourseHandler, cancelEnrolmentHandler, chargeAccountHandler, readConfig } from '@strata/worker/parts'
 import { expect, test } from 'vitest'
 import { type RunningSchool, startSchool } from './running-school.ts'
 
@@ -46,7 +40,7 @@ async function startFailingWorker(env: NodeJS.ProcessEnv, last?: () => never) {
     return await failed
   }
 
-  worker.handle(chargeAccount, withoutRetryOfRefusals(failAfterCall))
+  worker.handle(chargeAccount, failAfterCall)
   worker.handle(addCourse, addCourseHandler(school))
   worker.handle(cancelEnrolment, cancelEnrolmentHandler(school))
   await school.start()

@@ -18,7 +18,6 @@ import { cancelEnrolmentHandler } from './jobs/cancel-enrolment.ts'
 import { chargeAccountHandler } from './jobs/charge-account.ts'
 import { renameStudentHandler } from './jobs/rename-student.ts'
 import { metrics } from './measuring.ts'
-import { withoutRetryOfRefusals } from './refusal.ts'
 import { sideServer } from './side-server.ts'
 
 /** The worker process, built and not yet started. */
@@ -43,7 +42,7 @@ export function buildWorker(config: Config): WorkerProcess {
   const worker = createWorker({ db, redis: config.redis, lanes: { slots: config.laneSlots }, report })
   const logged = jobLog({ db, log })
   const handle: typeof worker.handle = (job, handler) => {
-    worker.handle(job, logged(job.name, withoutRetryOfRefusals(handler)))
+    worker.handle(job, logged(job.name, handler))
   }
   handle(renameStudent, renameStudentHandler(school))
   handle(chargeAccount, chargeAccountHandler({ school, queues, callTimeoutMs: config.callTimeoutMs }))
