@@ -19,6 +19,8 @@ export interface End {
 export interface Load {
   /** One call, whatever becomes of it. */
   call(deadlineMs?: number): Promise<End>
+  /** Pushes a job and tells the key of its record. */
+  push(): Promise<string>
   /** Calls until it is stopped, so many at once. */
   flow(callers: number, deadlineMs: number): { stop(): Promise<End[]> }
   /** The numbers of the calls whose first handler was begun. */
@@ -70,7 +72,8 @@ export async function startLoad(stage: Stage, options: Pick<QueuesOptions, 'redi
     }
     return { stop }
   }
-  return { call, flow, begun }
+  const push = async () => `${options.prefix}:inner:${(await queues.push(inner, { n: 0 })).id}`
+  return { call, flow, push, begun }
 }
 
 /** What is wrong with how the calls ended. */
