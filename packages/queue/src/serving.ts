@@ -131,6 +131,9 @@ export class Serving {
   async #start(): Promise<void> {
     try {
       await Promise.all([reachRedis(this.#redis), reachRedis(this.#subscriber)])
+      // Each fetcher waits on a copy of this connection. BullMQ connects a lazy copy by itself, once: a first try that failed
+      // left the lane unserved for good. A copy that is not lazy tries until it succeeds.
+      this.#redis.options.lazyConnect = false
       const { tellsInfo } = await checkServer(this.#redis, addressOf(this.#redis), this.#options.report)
       this.#tellsInfo = tellsInfo
       const presence = new Presence(this.#redis, {

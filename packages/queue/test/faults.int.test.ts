@@ -74,6 +74,27 @@ test('with Redis away a call ends at its deadline, and everything stops in time'
   await stop()
 }, 30_000)
 
+test('a lane whose first connections fail is served once they come', async () => {
+  await using proxy = await startFaultProxy(stage.redis)
+  const worker = stage.worker(stage.db(), { redis: proxy.url })
+  worker.handle(job, async ({ n }) => n)
+  await worker.start()
+  // The worker still hears of the lane, and cannot make the connections on which its fetchers wait.
+  proxy.refuse(true)
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const call = (n: number) => db.run(() => queues.pushAsync(job, { n }, { deadlineMs: 8000 }))
+  const calling = call(7)
+  calling.catch(() => {})
+  const refused = () => stage.reports.filter(report => /^Lane work~1: .*ECONNRESET/.test(report))
+  await until(() => refused().length >= 4, { deadlineMs: 5000, message: 'all its fetchers to be refused' })
+  proxy.refuse(false)
+  expect(await calling).toBe(7)
+  // The first may have been there when they began; for this one they have to wait.
+  for (const n of [8, 9]) expect(await call(n)).toBe(n)
+  await stage.clear()
+}, 30_000)
+
 test('processes that need more connections than the server grants are refused', async () => {
   const redis = new Redis(stage.redis)
   const greedy = { untilMs: 9e15, connections: 10_000_000, lanes: { 'work~1': 5 } }
