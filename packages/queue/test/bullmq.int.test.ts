@@ -61,6 +61,71 @@ test('progress, logs and events of a push are BullMQ’s', async () => {
   await events.close()
 })
 
+test('events and progress of a call are those of its lane', async () => {
+  const { db, queues } = await working()
+  const events = new QueueEvents('work~1', { connection: { url: stage.redis }, prefix: stage.prefix })
+  await events.waitUntilReady()
+  const seen: unknown[] = []
+  events.on('progress', ({ data }) => seen.push(data))
+  events.on('completed', ({ jobId, returnvalue }) => seen.push([jobId, returnvalue]))
+  expect(await db.run(() => queues.pushAsync(job, { n: 4 }, { jobId: 'mine' }))).toBe(4)
+  await until(() => seen.length === 2, { deadlineMs: 5000, message: 'both events' })
+  expect(seen).toEqual([{ half: 2 }, ['mine', 4]])
+  await events.close()
+})
+
+test('pushes run by their priority, and a delayed one not before its time', async () => {
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const begun = performance.now()
+  await queues.push(job, { n: 1 }, { delay: 700 })
+  for (const priority of [9, 5, 7]) await queues.push(job, { n: priority }, { priority })
+  await queues.push(job, { n: 0 })
+  const ran: number[] = []
+  const worker = stage.worker(db, { lanes: { slots: 1 } })
+  let delayedAt = 0
+  worker.handle(job, async ({ n }) => {
+    if (n === 1) delayedAt = performance.now()
+    else ran.push(n)
+    return n
+  })
+  await worker.start()
+  await until(() => delayedAt > 0, { deadlineMs: 10_000, message: 'the delayed push to run' })
+  await untilRan(ran, 4)
+  expect(ran).toEqual([0, 5, 7, 9])
+  expect(delayedAt - begun).toBeGreaterThan(690)
+})
+
+test('the attempts of a push, and the pauses between them, are those of its contract', async () => {
+  const { name, input, output } = job
+  const tried = defineJob({ name, input, output, attempts: 3, backoff: { type: 'exponential', delay: 100 } })
+  const queues = stage.queues(stage.db())
+  const worker = stage.worker(stage.db())
+  const starts: number[] = []
+  worker.handle(tried, async ({ n }) => {
+    starts.push(performance.now())
+    if (starts.length < 3) throw new Error('Not yet')
+    return n
+  })
+  await worker.start()
+  const pushed = await queues.push(tried, { n: 8 })
+  expect(await pushed.result()).toBe(8)
+  const [first = 0, second = 0, third = 0] = starts
+  expect(second - first).toBeGreaterThan(95)
+  expect(third - second).toBeGreaterThan(195)
+})
+
+test('BullMQ’s own queue and job are there: counts, records, numbers for Prometheus', async () => {
+  const { queues, ran } = await working()
+  const queue = queues.queue(job)
+  const { id } = await queues.push(job, { n: 2 })
+  await untilRan(ran, 1)
+  const isRecorded = async () => (await queue.getJobCounts('completed'))['completed'] === 1
+  await until(isRecorded, { deadlineMs: 5000, message: 'the end to be recorded' })
+  expect(await queue.getJob(id)).toMatchObject({ id, name: 'work', data: { n: 2 }, returnvalue: 2 })
+  expect(await queue.exportPrometheusMetrics()).toContain('bullmq_job_count{queue="work", state="completed"} 1')
+})
+
 test('a scheduler adds jobs, which run as pushes', async () => {
   const { queues, ran } = await working()
   await queues.queue(job).upsertJobScheduler('often', { every: 100, limit: 3 }, { name: 'work', data: { n: 9 } })

@@ -148,6 +148,8 @@ test('what puts a call off or lets others overtake it is refused', async () => {
     { delay: 1 },
     { priority: 1 },
     { lifo: true },
+    { repeat: { every: 100 } },
+    { parent: { id: 'parent', queue: `${stage.prefix}:work` } },
     { deduplication: { id: 'x', ttl: 1 } },
     { deadlineMs: 0 },
     { deadlineMs: Number.POSITIVE_INFINITY },
