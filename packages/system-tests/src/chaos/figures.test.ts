@@ -45,5 +45,5 @@ test('the end of a caller is no take-over', () => {
 
 test('a fault is a row of the table', () => {
   const table = printFigures(new Map([[fault, figuresOf(history, [], 1)]]))
-  expect(table.split('\n')[2]).toMatch(/^\| `a-fault` \| 1 \| 2 \| 1 \| RESULT_LOST 1 \| 1 \| (0 \| )+4000 \|$/)
+  expect(table.split('\n')[2]).toMatch(/^\| `a-fault` \| 1 \| 1 \| 2 \| 1 \| RESULT_LOST 1 \| 1 \| (0 \| )+4000 \|$/)
 })

@@ -5,6 +5,7 @@ import { type History, rowsOf } from './history.ts'
 /** What rounds of one fault have shown, added up. */
 export interface Figures {
   readonly rounds: number
+  /** What was broken: connections, replies, jobs that ran, or the thing that the fault is about. */
   readonly struck: number
   readonly calls: number
   readonly results: number
@@ -51,10 +52,21 @@ export function addFigures(one: Figures, other: Figures): Figures {
 
 /** A table in Markdown, a fault a row, for the page of faults. */
 export function printFigures(all: ReadonlyMap<Fault, Figures>): string {
-  const head = ['fault', 'rounds', 'calls', 'results', 'errors by code', 'unknown', ...breachKinds, 'takeover, ms']
+  const head = [
+    'fault',
+    'rounds',
+    'struck',
+    'calls',
+    'results',
+    'errors by code',
+    'unknown',
+    ...breachKinds,
+    'takeover, ms',
+  ]
   const rows = [...all].map(([{ name }, figures]) => [
     `\`${name}\``,
     figures.rounds,
+    figures.struck,
     figures.calls,
     figures.results,
     Object.entries(figures.codes)

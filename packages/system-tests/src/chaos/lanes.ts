@@ -8,16 +8,16 @@ async function laneNames(redis: Redis, prefix: string): Promise<string[]> {
   return [queue, ...(await redis.smembers(`${prefix}:~lanes`))]
 }
 
-/** How many jobs wait, run or are put off in all lanes. */
-export async function openJobs(redis: Redis, prefix: string): Promise<number> {
-  const lanes = await laneNames(redis, prefix)
-  const counts = await Promise.all(
-    lanes.flatMap(lane => [
-      ...['wait', 'active', 'paused'].map(list => redis.llen(`${prefix}:${lane}:${list}`)),
-      ...['delayed', 'prioritized'].map(set => redis.zcard(`${prefix}:${lane}:${set}`)),
-    ]),
-  )
-  return counts.reduce((sum, count) => sum + count, 0)
+/** The jobs that wait, run or are put off, as `lane list id`. */
+export async function openJobs(redis: Redis, prefix: string): Promise<string[]> {
+  const jobs: string[] = []
+  for (const lane of await laneNames(redis, prefix)) {
+    const key = (part: string) => `${prefix}:${lane}:${part}`
+    const add = (part: string, ids: readonly string[]) => jobs.push(...ids.map(id => `${lane} ${part} ${id}`))
+    for (const list of ['wait', 'active', 'paused']) add(list, await redis.lrange(key(list), 0, -1))
+    for (const set of ['delayed', 'prioritized']) add(set, await redis.zrange(key(set), 0, -1))
+  }
+  return jobs
 }
 
 /** What is recorded of the jobs that have ended, by the id of the call. */

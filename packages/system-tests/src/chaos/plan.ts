@@ -37,8 +37,8 @@ export interface Load {
 }
 
 export const loadDefault: Load = {
-  calls: 80,
-  withinMs: 1500,
+  calls: 150,
+  withinMs: 1800,
   deadlineMs: [6000, 8000],
   sleepMs: [0, 80],
   bytesMax: 20_000,

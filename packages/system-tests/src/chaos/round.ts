@@ -158,10 +158,16 @@ export class Round {
     await this.until(haveEnded, 'all calls to end', deadlineMs).catch(() => {})
   }
 
-  /** What nobody waits for any more may still be applied, and must be seen. */
+  /** What nobody waits for any more may still be applied, and must be seen. @throws where jobs stay behind */
   async #drain(): Promise<void> {
-    const isDrained = async () => (await openJobs(this.redis, this.prefix)) === 0
-    await this.until(isDrained, 'all jobs to end', drainMsMax)
+    let open: string[] = []
+    const isDrained = async () => {
+      open = await openJobs(this.redis, this.prefix)
+      return open.length === 0
+    }
+    await this.until(isDrained, 'all jobs to end', drainMsMax).catch(cause => {
+      throw new Error(`Jobs stayed behind: ${open.join(', ')}`, { cause })
+    })
   }
 
   async #gather(): Promise<History> {

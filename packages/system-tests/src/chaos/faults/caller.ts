@@ -39,7 +39,7 @@ const killed: Fault = {
   strike: async round => {
     const { caller } = round.crew
     const jobs = round.plans.length
-    await round.until(async () => (await openJobs(round.redis, round.prefix)) === jobs, 'all jobs to wait')
+    await round.until(async () => (await openJobs(round.redis, round.prefix)).length === jobs, 'all jobs to wait')
     await round.kill(caller)
     round.struck(jobs)
     await sleep(leaseMs + 500)

@@ -42,6 +42,8 @@ const workerHalfOpen: Fault = {
   name: 'worker-half-open',
   about: 'The connections of one worker, or of both, stay open and carry nothing any more',
   load: { deadlineMs: [20_000, 22_000] },
+  // A lane that opened as its worker fell silent was never announced: its calls are given back as not served.
+  explains: { call: ['LANE_UNSERVED'] },
   strike: round => silence(round, round.crew.workers.slice(0, round.seed.integer(1, 2))),
 }
 

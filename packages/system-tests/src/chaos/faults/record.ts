@@ -2,7 +2,7 @@ import { Queue } from 'bullmq'
 import type { Fault } from '../fault.ts'
 import type { Round } from '../round.ts'
 
-const crowded = { load: { calls: 120, withinMs: 600, sleepMs: [30, 120], deadlineMs: [10_000, 12_000] } } as const
+const crowded = { load: { calls: 180, withinMs: 1000, sleepMs: [30, 120], deadlineMs: [10_000, 12_000] } } as const
 
 /** BullMQ's own queue of a lane, as a person with a dashboard has it. */
 function laneOf(round: Round, level: number): Queue {

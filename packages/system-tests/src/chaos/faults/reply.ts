@@ -70,7 +70,6 @@ const late: Fault = {
 const doubled: Fault = {
   name: 'reply-doubled',
   about: 'Every reply comes twice or three times',
-  load: { calls: 120 },
   strike: async round => {
     const seen = new Set<string>()
     const reader = round.connect(round.crew.redis.url)

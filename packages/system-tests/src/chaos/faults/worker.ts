@@ -82,7 +82,7 @@ const stalledTooOften: Fault = {
 const stopped: Fault = {
   name: 'worker-stopped',
   about: 'A worker is told to end (SIGTERM) under full load; what it cannot end in time it hands back',
-  load: { calls: 150, withinMs: 800, sleepMs: [20, 300], deadlineMs: [15_000, 16_000] },
+  load: { calls: 200, withinMs: 800, sleepMs: [20, 300], deadlineMs: [15_000, 16_000] },
   serving: () => ({ slots: 4, stopMs: 250 }),
   // A job that is handed back gives its own call up.
   explains: { nested: ['CALL_ABORTED'] },
