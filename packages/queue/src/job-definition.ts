@@ -14,7 +14,7 @@ export interface JobDefinition<In extends Schema = Schema, Out extends Schema = 
   readonly input: In
   /** The handler gives the schema's input, the caller gets its output. */
   readonly output: Out
-  /** Runs in all before the job counts as failed; 1 by default. */
+  /** Runs in all before the job counts as failed; 1 by default. Not spent on a StrataError that was `not-applied` and is not transient. */
   readonly attempts: number | undefined
   readonly backoff: JobsOptions['backoff'] | undefined
   /** How long a call waits at most, in milliseconds, and how long a push may run; 30,000 and no bound by default. */

@@ -25,7 +25,7 @@ export interface RemoteError extends Error {
 /** Causes below the error, and errors side by side in an AggregateError. */
 export const causesMax = 8
 export const errorsMax = 8
-export const labelsMax = 32
+const labelsMax = 32
 const outcomes: readonly unknown[] = ['applied', 'not-applied', 'unknown']
 
 /** Reads what a peer sent; undefined when it is not an error. */

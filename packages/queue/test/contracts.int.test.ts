@@ -4,16 +4,8 @@ import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type Handler, type JobDefinition } from '../src/index.ts'
+import { first, second, strictFirst } from './greet-versions.ts'
 import { Stage } from './stage.ts'
-
-// Three versions of one contract, as three deploys have them.
-const first = defineJob({ name: 'greet', input: z.object({ name: z.string() }), output: z.string() })
-const second = defineJob({
-  name: 'greet',
-  input: z.object({ name: z.string(), title: z.string().default('Dr') }),
-  output: z.string(),
-})
-const strictFirst = defineJob({ name: 'greet', input: z.strictObject({ name: z.string() }), output: z.string() })
 
 let stage: Stage
 
