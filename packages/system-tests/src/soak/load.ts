@@ -39,7 +39,7 @@ export interface LoadTotals extends Progress {
 /** Well below what a process may have waiting: a machine that cannot keep up shows as a lower rate, not as errors. */
 const waitingMax = 1000
 
-/** At the start this many calls at once: pools and lanes open what they would otherwise open in the middle of the span. */
+/** At the start this many calls at once: lanes open, and as much code as can be is compiled before the span begins. */
 const burst = 200
 
 /** The part of the span at its start that is held against the part at its end. */

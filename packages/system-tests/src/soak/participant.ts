@@ -1,13 +1,12 @@
 import { createDbContext, type DbContext } from '@strata/db-context'
 import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
 import { createQueues, type JobResult, type Queues } from '@strata/queue'
-import { type StepInput, step } from './contract.ts'
+import { type StepInput, step, type Tally } from './contract.ts'
 import type { Place } from './messages.ts'
-import type { SoakSettings } from './settings.ts'
+import { depth, type SoakSettings } from './settings.ts'
 
 export const database = 'soak'
 
-/** Small, so that the warm-up opens all of them and a later one is a leak. */
 const pool = { max: 8, serviceMax: 1 } as const
 
 /** The part that a caller and a worker have in common. */
@@ -26,6 +25,7 @@ export async function openParticipant({ mongoUrl, redisUrl, settings }: Place): 
   const db = createDbContext({ datasources: [datasource], levels: { max: 4 } })
   const queues = createQueues({ db, redis: redisUrl })
   await db.start()
+  await fillPools(db, datasource)
   await queues.start()
   const options = keeping(settings)
   return {
@@ -37,6 +37,18 @@ export async function openParticipant({ mongoUrl, redisUrl, settings }: Place): 
       await queues.stop()
       await db.stop()
     },
+  }
+}
+
+/** Statements at once a level: so many that the driver opens all of a pool's connections to serve them. */
+const statementsAtOnce = 400
+
+/** Opens what a busy moment in the middle of the span would open: connections that come late look like a leak. */
+async function fillPools(db: DbContext, datasource: MongoDatasource): Promise<void> {
+  const tallies = datasource.collection<Tally>('tallies')
+  const read = (level: number) => db.switchDb(() => tallies.findOne({ _id: 0 }), { level })
+  for (let level = 0; level <= depth; level += 1) {
+    await db.run(() => Promise.all(Array.from({ length: statementsAtOnce }, () => read(level))))
   }
 }
 
