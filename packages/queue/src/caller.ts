@@ -26,8 +26,8 @@ const renewMs = 5000
 
 const sweepMs = 500
 
-/** How long past its deadline a call may ask Redis what became of its job. */
-const lastLookMs = 900
+/** How long past its deadline a call may ask Redis what became of its job: of its second, the rest is for a machine that is busy. */
+const lastLookMs = 700
 
 /** Together with Redis's answer below a second: what a stop may take beyond its deadline. */
 const stopLookMs = 350
