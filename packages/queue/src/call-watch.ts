@@ -3,7 +3,7 @@ import type { Call } from './call.ts'
 import { cancelJob, type Look, lookUp } from './cancel.ts'
 import type { RedisClock } from './clock.ts'
 import type { Keys } from './keys.ts'
-import { readLaneSlots } from './presence.ts'
+import { isProcessAlive, readLaneSlots } from './presence.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 
@@ -15,7 +15,12 @@ const lookBatch = 500
 /** A look that found something amiss is made again after this: a reply, or a worker, may be on its way. */
 const againMs = 500
 
+/** Every process says within 5 s that it is there: where Redis was away, or has lost its data, its silence means nothing before. */
+const registryMs = 6000
+
 export interface CallWatchOptions {
+  /** Of this process, by which it knows its own entry among the live processes. */
+  readonly id: string
   readonly redis: Redis
   readonly keys: Keys
   readonly clock: RedisClock
@@ -26,9 +31,16 @@ export interface CallWatchOptions {
 /** Looks at the records of calls that wait for long: for a reply that was lost, and for a lane that nobody serves. */
 export class CallWatch {
   readonly #options: CallWatchOptions
+  /** From when on a lane that nobody is said to serve is not served, on `performance.now()`. */
+  #trustFrom = Number.NEGATIVE_INFINITY
 
   constructor(options: CallWatchOptions) {
     this.#options = options
+  }
+
+  /** To be called when Redis has been away: who serves what is known again only after a while. */
+  doubt(): void {
+    this.#trustFrom = performance.now() + registryMs
   }
 
   /** Looks at the calls that are due; to be called every half second. */
@@ -57,8 +69,17 @@ export class CallWatch {
   }
 
   async #findUnserved(waiting: readonly Call[]): Promise<void> {
-    const { redis, keys, clock } = this.#options
-    const served = await readLaneSlots(redis, { keys, now: clock.now() })
+    const { redis, keys, id, clock } = this.#options
+    const now = clock.now()
+    const [served, isKnown] = await Promise.all([
+      readLaneSlots(redis, { keys, now }),
+      isProcessAlive(redis, { keys, id, now }),
+    ])
+    if (!isKnown) this.doubt()
+    if (performance.now() < this.#trustFrom) {
+      for (const call of waiting) call.lookAt = Math.max(this.#trustFrom, performance.now() + againMs)
+      return
+    }
     const removing = waiting.map(async call => {
       call.unserved = served.has(call.lane.name) ? 0 : call.unserved + 1
       if (call.unserved === 1) call.lookAt = performance.now() + againMs

@@ -13,7 +13,7 @@ import { refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { addressOf, closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
+import { addressOf, closeRedis, inReach, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import { type RecordedEnd, readReply } from './reply.ts'
 import { greeting, ReplyReader } from './reply-reader.ts'
@@ -151,12 +151,14 @@ export class Caller {
     await Promise.all([reachRedis(this.redis), reachRedis(this.#readerRedis)])
     const { tellsInfo } = await checkServer(this.redis, addressOf(this.redis), this.#report)
     this.lanes.skipVersionCheck = !tellsInfo
-    await Promise.all([this.clock.sync(this.redis), this.#presence.enter(this.#report), this.#keepStream()])
+    const entering = [this.clock.sync(this.redis), this.#presence.enter(this.#report), this.#keepStream()]
+    await inReach(this.redis, Promise.all(entering))
     this.#reader.start()
     outside(() => {
       this.#timers = [setInterval(() => this.#renew(), renewMs), setInterval(() => this.#sweep(), sweepMs)]
       for (const timer of this.#timers) timer.unref()
       this.#readerRedis.on('ready', () => {
+        this.#watch.doubt()
         for (const call of this.#calls.values()) if (call.phase === 'added') call.lookAt = 0
         this.#renew()
       })

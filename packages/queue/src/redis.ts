@@ -83,11 +83,20 @@ export async function reachRedis(client: Redis): Promise<void> {
   } finally {
     client.off('error', remember)
   }
+  throw unreachable(client, { reachMs, cause: lastError })
+}
+
+/** Bounds what a start does after Redis was reached: it may have gone since. @throws REDIS_UNREACHABLE, and what the work throws */
+export async function inReach<T>(client: Redis, work: Promise<T>): Promise<T> {
+  const done = await within(answerMsMax, work)
+  if (done === late) throw unreachable(client, { reachMs: answerMsMax, cause: undefined })
+  return done
+}
+
+function unreachable(client: Redis, { reachMs, cause }: { reachMs: number; cause: unknown }) {
   const address = addressOf(client)
-  throw queueError('REDIS_UNREACHABLE', `Redis at ${address} could not be used within ${reachMs} ms`, {
-    details: { address, reachMs },
-    cause: lastError,
-  })
+  const message = `Redis at ${address} could not be used within ${reachMs} ms`
+  return queueError('REDIS_UNREACHABLE', message, { details: { address, reachMs }, cause })
 }
 
 export const addressOf = (client: Redis): string => {

@@ -48,7 +48,10 @@ export const queueErrors = {
     ...later,
     when: 'The queues or the worker are stopping or stopped and take no more work: another process may',
   },
-  REDIS_SETTING: { ...refused, when: 'Redis is older than 6.2, or its `maxmemory-policy` is not `noeviction`' },
+  REDIS_SETTING: {
+    ...refused,
+    when: 'Redis is older than 6.2, is a replica, or its `maxmemory-policy` is not `noeviction`',
+  },
   REDIS_TIMEOUT: { ...unknown, when: 'Redis did not answer in time: a push may have been added' },
   REDIS_UNREACHABLE: { ...later, when: 'Redis could not be reached at the start' },
   REPLY_INVALID: { ...unknown, when: 'A reply that came for a call cannot be read' },

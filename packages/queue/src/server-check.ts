@@ -19,20 +19,25 @@ export interface ServerFacts {
 }
 
 /**
- * Checks what the queue cannot work on: an eviction policy that drops jobs, a server that is too old. Of a cluster every node that
+ * Checks what the queue cannot work on: an eviction policy that drops jobs, a server that is too old, or a replica. Of a cluster every node that
  * can be reached is looked at, since a replica takes over with its own settings. What a server does not tell is assumed to be
  * right, and told once a process and server.
  *
  * @throws REDIS_SETTING
  */
 export async function checkServer(redis: Redis, address: string, report: Report): Promise<ServerFacts> {
-  if (!redis.isCluster) return await checkNode(redis, address, report)
+  if (!redis.isCluster) return await checkNode(redis, { address, isOfCluster: false, report })
   const nodes = nodesOf(redis)
-  const facts = await Promise.all(nodes.map(node => checkNode(node, addressOf(node), report)))
+  const facts = await Promise.all(
+    nodes.map(node => checkNode(node, { address: addressOf(node), isOfCluster: true, report })),
+  )
   return { tellsInfo: facts.length > 0 && facts.every(({ tellsInfo }) => tellsInfo) }
 }
 
-async function checkNode(redis: Redis, address: string, report: Report): Promise<ServerFacts> {
+async function checkNode(
+  redis: Redis,
+  { address, isOfCluster, report }: { address: string; isOfCluster: boolean; report: Report },
+): Promise<ServerFacts> {
   const info = await readInfo(redis)
   if (info === 'away') return { tellsInfo: true }
   const version = /^redis_version:(\d+)\.(\d+)\S*/m.exec(info ?? '')
@@ -44,6 +49,8 @@ async function checkNode(redis: Redis, address: string, report: Report): Promise
   if (policy !== undefined && policy !== 'noeviction') {
     throw wrong(address, { setting: 'maxmemory-policy', got: policy, expected: 'noeviction' })
   }
+  const role = /^role:(\S+)/m.exec(info ?? '')?.[1] ?? 'master'
+  if (role !== 'master' && !isOfCluster) throw wrong(address, { setting: 'role', got: role, expected: 'master' })
   if ((!version || policy === undefined) && !told.has(address)) {
     told.add(address)
     report(

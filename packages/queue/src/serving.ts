@@ -15,7 +15,7 @@ import type { LaneReading } from './metrics.ts'
 import { type FetcherOptions, OpenLane } from './open-lane.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
-import { addressOf, closeRedis, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
+import { addressOf, closeRedis, inReach, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
 import type { RunningJob } from './run.ts'
@@ -144,7 +144,8 @@ export class Serving {
         connections: this.#connectionsMax(),
         lanes: () => Object.fromEntries(this.readings.map(({ lane, slots }) => [lane, slots])),
       })
-      await Promise.all([this.#clock.sync(this.#redis), presence.enter(this.#options.report)])
+      const entering = [this.#clock.sync(this.#redis), presence.enter(this.#options.report)]
+      await inReach(this.#redis, Promise.all(entering))
       this.#presence = presence
       for (const queue of this.#handlers.queues) this.#open(pushLane(queue, this.#options.propagator.isolated))
       await this.#watch.start()

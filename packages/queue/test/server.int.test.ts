@@ -70,6 +70,16 @@ test('a wrong password is told as what it is', async () => {
   expect(String((error as Error).cause)).toMatch(/WRONGPASS|NOAUTH/)
 })
 
+test('a replica is refused, since it takes no jobs', async () => {
+  const { hostname, port } = new URL(server.url)
+  await using replica = await startRedis({ redisArgs: ['--replicaof', hostname, port], report: () => {} })
+  const details = { setting: 'role', got: 'slave', expected: 'master' }
+  await expect(stage.queues(stage.db(), { redis: replica.url }).start()).rejects.toMatchObject({
+    code: 'REDIS_SETTING',
+    details,
+  })
+})
+
 test.each([
   ['5.0.14', false],
   ['6.0.20', false],
