@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { findBreaches, printBreach } from './checker.ts'
+import { findBreaches, printBreaches } from './checker.ts'
 import type { Applied, Begun, Ended, History, Recorded, Row, Sent } from './history.ts'
 
 const pid = 1
@@ -95,16 +95,28 @@ test('an error is explained by the fault or by the call itself, apart for calls 
   expect(kindsOf([{ ...sent, isNested: true }, end], { explains })).toEqual([])
 })
 
+test('a call whose deadline falls into an outage may time out, and nothing else', () => {
+  const outages = [{ from: sentAt, to: sentAt + 6000 }]
+  expect(kindsOf([sent, failed('CALL_TIMEOUT', 'unknown', deadlineMs + 10)], { outages })).toEqual([])
+  expect(kindsOf([sent, failed('RESULT_LOST', 'unknown', deadlineMs + 10)], { outages })).toEqual(['unexplained'])
+  expect(kindsOf([sent, failed('CALL_TIMEOUT', 'unknown', 8000)], { outages })).toContain('unexplained')
+})
+
 test('a job begun after the lease of its dead caller has started late', () => {
   const killed = new Map([[pid, sentAt]])
   expect(kindsOf([sent, { ...begun, at: sentAt + 15_301 }], { killed })).toEqual(['started-late'])
   expect(kindsOf([sent, { ...begun, at: sentAt + 15_299 }], { killed })).toEqual([])
 })
 
-test('a breach is printed with all rows of its call and of the calls it made', () => {
+test('the first breaches are printed with all rows of their calls, and how many there are', () => {
   const child = { ...sent, id: 'a.child.1', isNested: true }
+  const others = Array.from({ length: 10 }, (_, index) => ({ ...sent, id: `b${index}` }))
   const explains = { call: [], nested: [] }
-  const history = { rows: [sent, child, begun], records: new Map(), outages: [], killed: new Map(), explains }
-  const [first] = findBreaches(history)
-  expect(first && printBreach(first, history).split('\n')).toHaveLength(5)
+  const rows = [sent, child, begun, ...others]
+  const history = { rows, records: new Map(), outages: [], killed: new Map(), explains }
+  const printed = printBreaches(findBreaches(history), history)
+  expect(printed[0]?.split('\n')).toHaveLength(5)
+  expect(printed).toHaveLength(6)
+  expect(printed[5]).toMatch(/^12 in all; /)
+  expect(printBreaches([], history)).toEqual([])
 })

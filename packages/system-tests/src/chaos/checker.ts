@@ -19,8 +19,17 @@ export interface Breach {
   readonly text: string
 }
 
-/** A breach with all that is known of its call, for whoever looks for the cause. */
-export function printBreach({ kind, id, text }: Breach, { rows, records }: History): string {
+const printedMax = 5
+
+/** The first breaches with all that is known of their calls, for whoever looks for the cause. */
+export function printBreaches(breaches: readonly Breach[], history: History): string[] {
+  if (breaches.length === 0) return []
+  const { outages, killed } = history
+  const first = breaches.slice(0, printedMax).map(breach => printBreach(breach, history))
+  return [...first, `${breaches.length} in all; ${JSON.stringify({ outages, killed: [...killed] })}`]
+}
+
+function printBreach({ kind, id, text }: Breach, { rows, records }: History): string {
   const story = rows.filter(row => row.id === id || row.id.startsWith(`${id}.`)).map(row => JSON.stringify(row))
   return [`${kind}: call ${id} ${text}`, ...story, `record ${JSON.stringify(records.get(id))}`].join('\n  ')
 }
@@ -75,9 +84,11 @@ const rules: Readonly<Record<Exclude<BreachKind, 'started-late'>, Rule>> = {
     if (!applied.some(({ stamp }) => stamp === ended.stamp)) return 'ended with a result that nobody has applied'
     return ended.bytes === sent.bytes ? undefined : `ended with ${ended.bytes} of ${sent.bytes} bytes`
   },
-  unexplained: ({ sent, ended, history }) => {
-    const explained = history.explains[sent.isNested ? 'nested' : 'call']
-    if (!ended?.code || sent.expects.includes(ended.code) || explained.includes(ended.code)) return undefined
+  unexplained: story => {
+    const { sent, ended, history } = story
+    const explained = [...sent.expects, ...history.explains[sent.isNested ? 'nested' : 'call']]
+    if (!ended?.code || explained.includes(ended.code)) return undefined
+    if (ended.code === 'CALL_TIMEOUT' && isInOutage(story)) return undefined
     return `ended with ${ended.code} (${ended.outcome}), which this fault does not explain`
   },
 }

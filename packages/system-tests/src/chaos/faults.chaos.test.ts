@@ -1,6 +1,6 @@
 import { seeded } from '@strata/testkit'
 import { afterAll, expect, test } from 'vitest'
-import { findBreaches, printBreach } from './checker.ts'
+import { findBreaches, printBreaches } from './checker.ts'
 import { CrewPool } from './crew-pool.ts'
 import type { Fault } from './fault.ts'
 import { faults as all } from './faults.ts'
@@ -46,7 +46,7 @@ async function judge(fault: Fault, seed: number): Promise<void> {
   const seen = figuresOf(history, breaches, round.times)
   const before = figures.get(fault)
   figures.set(fault, before ? addFigures(before, seen) : seen)
-  expect(breaches.map(breach => printBreach(breach, history))).toEqual([])
+  expect(printBreaches(breaches, history)).toEqual([])
   expect(round.times, 'The fault did not take place').toBeGreaterThan(0)
   expect(seen.takeoverMs ?? 0).toBeLessThanOrEqual(takeoverMsMax)
 }

@@ -1,6 +1,6 @@
 import { type Fault, shortLocks } from '../fault.ts'
 import { rowsOf } from '../history.ts'
-import { pausedCode } from '../plan.ts'
+import { expectedCodes, pausedCode } from '../plan.ts'
 import type { Round } from '../round.ts'
 import type { HoldPoint } from '../work.ts'
 
@@ -24,7 +24,7 @@ function killed(point: HoldPoint, about: string): Fault {
     ...taken,
     serving: isWhole => (isWhole ? {} : { stalled: shortLocks }),
     prepare: async round => {
-      const plain = round.plans.filter(({ child, isRefused }) => !child && !isRefused)
+      const plain = round.plans.filter(plan => !plan.child && expectedCodes(plan).length === 0)
       const target = plain[round.seed.integer(0, plain.length - 1)]
       await Promise.all(round.crew.workers.map(worker => worker.hold({ point, id: target?.id ?? '' })))
     },

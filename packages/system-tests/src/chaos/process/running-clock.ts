@@ -1,7 +1,7 @@
 const tickMs = 20
 
 /** A gap between two ticks that is longer than this was not running: a stopped process, or a starved machine. */
-const gapMsMax = 200
+const gapMsMax = 50
 
 /** Counts the time in which this process could run: what a pause by SIGSTOP takes away does not count. */
 export class RunningClock {
