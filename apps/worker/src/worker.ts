@@ -59,7 +59,8 @@ export function buildWorker(config: Config): WorkerProcess {
     start: async () => {
       const serving = await server.start()
       if (serving) log.info(serving, 'Serving metrics')
-      await school.start()
+      // Queues too: their connections count from the start, and not from the first call of a handler.
+      await Promise.all([school.start(), queues.start()])
       await worker.start()
       if (phase === 'starting') phase = 'started'
     },

@@ -109,3 +109,27 @@ test('a worker and its queues never have more connections than they count', asyn
   expect(entries.map(({ connections }) => connections).sort((a, b) => a - b)).toEqual([2, 14])
   await redis.quit()
 })
+
+test('a job takes no more of Redis’s memory than the guide says', async () => {
+  const redis = new Redis(server.url)
+  const bytesOf = async (key: string) => Number(await redis.memory('USAGE', key, 'SAMPLES', 0))
+  const text = defineJob({ name: 'text', input: z.string(), output: z.string() })
+  const db = stage.db()
+  const sending = stage.queues(db, { redis: server.url })
+  const serving = stage.worker(db, { redis: server.url, lanes: { slots: 1 } })
+  serving.handle(text, async input => input)
+  for (const size of [0, 1000, 100_000]) {
+    const waiting = await sending.push(text, 'x'.repeat(size), { jobId: `waits-${size}` })
+    expect(await bytesOf(`${stage.prefix}:text:${waiting.id}`)).toBeLessThan(600 + 1.25 * size + 50)
+  }
+  await serving.start()
+  for (const size of [0, 1000, 100_000]) {
+    await db.run(() => sending.pushAsync(text, 'x'.repeat(size), { jobId: `ended-${size}` }))
+    const key = `${stage.prefix}:text~1:ended-${size}`
+    const isRecorded = async () => (await redis.hexists(key, 'finishedOn')) === 1
+    await until(isRecorded, { deadlineMs: 5000, message: 'the end to be recorded' })
+    // Input and result; an allocation is up to a quarter larger than what is in it.
+    expect(await bytesOf(key)).toBeLessThan(2048 + 1.25 * 2 * size)
+  }
+  await redis.quit()
+})
