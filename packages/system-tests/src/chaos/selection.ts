@@ -11,6 +11,8 @@ export interface Selection {
 
 const seedsMax = 1000
 
+const seedRange = 2 ** 32
+
 /**
  * Reads what is to be run: `STRATA_FAULT` names one fault, `STRATA_SEEDS` says how many seeds and asks for the whole form, and
  * `STRATA_SEED` the first of them, drawn and told otherwise.
@@ -29,5 +31,6 @@ export function readSelection(env: NodeJS.ProcessEnv, all: readonly Fault[]): Se
     throw new Error(`The number of seeds is "${count}"; it must be a whole number from 1 to ${seedsMax}`)
   }
   const first = seedFrom({ env }).value
-  return { faults, seeds: Array.from({ length: seeds }, (_, index) => seeded(first + index)), isWhole: Boolean(count) }
+  const drawn = Array.from({ length: seeds }, (_, index) => seeded((first + index) % seedRange))
+  return { faults, seeds: drawn, isWhole: Boolean(count) }
 }
