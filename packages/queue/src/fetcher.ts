@@ -27,15 +27,15 @@ export class Fetcher extends Worker {
   #isStarting = false
   #hasStarted = false
   readonly #payloadBytesMax: number
-  /** Of jobs that are on their way from Redis: the field that cannot be parsed, by id. */
-  readonly #unparsed: Map<string, string>
+  /** Of jobs that are on their way from Redis: what is wrong with their records, by id. */
+  readonly #faults: Map<string, string>
 
   constructor(name: string, processor: Processor, options: WorkerOptions & FetcherLimits) {
     const { payloadBytesMax, ...bullmq } = options
-    const unparsed = new Map<string, string>()
-    const backend = mendingBackend((id, field) => unparsed.set(id, field))
+    const faults = new Map<string, string>()
+    const backend = mendingBackend((id, fault) => faults.set(id, fault))
     super(name, processor, bullmq, backend)
-    this.#unparsed = unparsed
+    this.#faults = faults
     this.#payloadBytesMax = payloadBytesMax
     this.on('drained', () => {
       this.#isStarting = false
@@ -80,7 +80,14 @@ export class Fetcher extends Worker {
 
   /** Without what BullMQ would act on before or after the job. */
   #bareJob(found: JobJson, jobId: string): Job {
-    const { repeatJobKey: _, parent: _parent, parentKey: _parentKey, opts: given, ...rest } = found
+    const {
+      repeatJobKey: _,
+      parent: _parent,
+      parentKey: _parentKey,
+      deferredFailure: _failure,
+      opts: given,
+      ...rest
+    } = found
     const { repeatJobKey: _own, parent: _of, backoff: _backoff, ...opts } = given
     return super.createJob(
       { ...rest, name: String(found.name), data: '{}', opts: { ...opts, removeOnFail: kept } },
@@ -89,9 +96,9 @@ export class Fetcher extends Worker {
   }
 
   #findFault({ name, data, opts }: JobJson, jobId: string): StrataError | undefined {
-    const field = this.#unparsed.get(jobId)
-    this.#unparsed.delete(jobId)
-    if (field !== undefined) return recordInvalid(this.name, jobId, `${field} is not JSON, or not what it has to be`)
+    const fault = this.#faults.get(jobId)
+    this.#faults.delete(jobId)
+    if (fault !== undefined) return recordInvalid(this.name, jobId, fault)
     if (typeof name !== 'string') return recordInvalid(this.name, jobId, 'it has no name')
     if (!isKnownBackoff(opts.backoff))
       return recordInvalid(this.name, jobId, 'backoff has a type that is not known here')

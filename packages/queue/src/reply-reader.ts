@@ -27,7 +27,6 @@ export class ReplyReader {
   readonly #redis: Redis
   readonly #key: string
   readonly #deliver: (callId: string, reply: string) => void
-  readonly #report: Report
   readonly #log: MinuteLog
   #lastId = '0-0'
   #stopping = false
@@ -42,7 +41,6 @@ export class ReplyReader {
     this.#redis = redis
     this.#key = options.key
     this.#deliver = options.deliver
-    this.#report = options.report
     this.#log = new MinuteLog(options.report)
   }
 
@@ -84,7 +82,7 @@ export class ReplyReader {
         await this.#read()
       } catch (error) {
         if (this.#stopping) return
-        this.#report(error, 'Reading replies')
+        this.#log.note('read', error, 'Reading replies')
         await sleep(50)
       }
     }

@@ -105,9 +105,8 @@ export class Runner {
     const { lane, job, token } = at
     const fault = unreadable(job)
     if (fault) {
-      // What is only too large is not parsed by Redis either.
-      const { redis, keys } = this.#options
-      if (fault.code !== 'PAYLOAD_TOO_LARGE') await repairRecord(redis, keys.bullmq(lane.name, job.id ?? ''))
+      const { redis, keys, payloadBytesMax: bytesMax } = this.#options
+      await repairRecord(redis, keys.bullmq(lane.name, job.id ?? ''), { fault, bytesMax })
       throw new Refusal(fault)
     }
     try {

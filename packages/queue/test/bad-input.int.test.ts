@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { until } from '@strata/testkit'
+import { gate, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
@@ -36,7 +36,7 @@ async function plant(lane: string, id: string, fields: Record<string, string>): 
 async function serving() {
   const db = stage.db()
   const queues = stage.queues(db)
-  const worker = stage.worker(stage.db(), { stalled: { lockDurationMs: 1000, stalledIntervalMs: 1000 } })
+  const worker = stage.worker(stage.db())
   const ran: number[] = []
   worker.handle(job, async ({ n }) => {
     ran.push(n)
@@ -109,6 +109,34 @@ describe('a record that a stranger wrote is refused, and ends there', () => {
   })
 })
 
+test('a record that was refused stays so when it is retried by hand, and keeps nothing large', async () => {
+  const loose = defineJob({
+    name: 'work',
+    queue: 'loose',
+    input: z.object({ n: z.number().optional() }),
+    output: z.void(),
+  })
+  const worker = stage.worker(stage.db())
+  let runs = 0
+  worker.handle(loose, async () => {
+    runs += 1
+  })
+  await worker.start()
+  await plant('loose', 'truncated', { ...good, data: '{"n":' })
+  await plant('loose', 'blob', { ...good, data: JSON.stringify({ s: 'x'.repeat(17 * 1_048_576) }) })
+  const queue = stage.bullmq('loose')
+  const untilFailed = () =>
+    until(async () => (await queue.getFailedCount()) === 2, { deadlineMs: 5000, message: 'both to fail' })
+  await untilFailed()
+  expect(await redis.hstrlen(`${stage.prefix}:loose:blob`, 'data')).toBe(2)
+  expect(await redis.hstrlen(`${stage.prefix}:loose:blob`, 'strataWas:data')).toBe(1000)
+  for (const failed of await queue.getFailed()) await failed.retry()
+  await untilFailed()
+  for (const { failedReason } of await queue.getFailed())
+    expect(failedReason).toContain('it was refused before: Input of work')
+  expect(runs).toBe(0)
+})
+
 describe('what a stranger writes beside the queues', () => {
   const key = (name: string) => `${stage.prefix}:~${name}`
   const lives = (more: object) => JSON.stringify({ untilMs: Date.now() + 5000, connections: 1, lanes: {}, ...more })
@@ -169,6 +197,46 @@ describe('what a stranger writes beside the queues', () => {
     expect(queues.waiting()).toEqual([])
   })
 
+  test('as a message about a given-up call is passed over and counted, and gives up no job', async () => {
+    const db = stage.db()
+    const queues = stage.queues(db)
+    const worker = stage.worker(stage.db())
+    const held = gate()
+    worker.handle(job, async ({ n }, { signal }) => {
+      await held.wait()
+      return signal.aborted ? -1 : n
+    })
+    await worker.start()
+    const before = counted('MESSAGE_INVALID')
+    const calling = db.run(() => queues.pushAsync(job, { n: 5 }))
+    await until(() => worker.activities().length === 1, { deadlineMs: 5000, message: 'the job to begin' })
+    for (const fields of [
+      ['d', 'x'],
+      ['c', 'x'.repeat(10_000)],
+      ['__proto__', '{'],
+      ['c', 'nobody'],
+    ]) {
+      await redis.xadd(key('cancelled'), '*', ...fields)
+    }
+    await until(() => counted('MESSAGE_INVALID') === before + 3, { deadlineMs: 5000, message: 'three refusals' })
+    expect(stage.reports.filter(report => report.includes('names no call'))).toHaveLength(1)
+    held.open()
+    expect(await calling).toBe(5)
+  })
+
+  test('instead of the stream of replies costs a call a look at its record, and is told once', async () => {
+    const { call } = await serving()
+    expect(await call(1)).toBe(1)
+    const [replies = ''] = await redis.keys(key('replies:*'))
+    await redis.set(replies, 'text')
+    expect(await call(2)).toBe(2)
+    const told = () => stage.reports.filter(report => report.startsWith('Reading replies')).length
+    // A read that waits hears of it only when its time is up.
+    await until(() => told() > 0, { deadlineMs: 10_000, message: 'the report' })
+    expect(await call(3)).toBe(3)
+    expect(told()).toBe(1)
+  })
+
   test('a key of another type than ours ends calls in typed errors, in time', async () => {
     const { call } = await serving()
     await redis.multi().del(key('lanes')).set(key('lanes'), 'text').exec()
@@ -187,7 +255,7 @@ test('200 calls complete while rubbish floods the lanes, the replies, the messag
   let flooding = true
   let rounds = 0
   const flood = async () => {
-    for (; flooding; rounds += 1) {
+    for (; flooding && rounds < 40; rounds += 1) {
       for (const [at, [, lane, fields]] of records.entries()) await plant(lane, `rubbish-${rounds}-${at}`, fields)
       await redis
         .multi()
@@ -203,27 +271,26 @@ test('200 calls complete while rubbish floods the lanes, the replies, the messag
   }
   const flooded = flood()
   const ends: number[] = []
-  while (ends.length < 200 || rounds < 10) {
-    const from = ends.length
-    const calls = Array.from({ length: 20 }, (_, at) => call(from + at))
-    ends.push(...(await Promise.all(calls)))
+  try {
+    while (ends.length < 200 || rounds < 10) {
+      const from = ends.length
+      const calls = Array.from({ length: 20 }, (_, at) => call(from + at))
+      ends.push(...(await Promise.all(calls)))
+    }
+  } finally {
+    flooding = false
+    await flooded
   }
-  flooding = false
-  await flooded
   expect(ends).toEqual(Array.from(ends, (_, n) => n))
-  const drained = () =>
-    Promise.all(['work', 'work~1'].map(lane => stage.bullmq(lane).getJobCountByTypes('wait', 'active')))
-  await until(async () => (await drained()).every(count => count === 0), {
-    deadlineMs: 30_000,
-    message: 'the rest to end',
-  })
+  const lanes = ['work', 'work~1'].map(lane => stage.bullmq(lane))
+  const left = async () => (await Promise.all(lanes.map(lane => lane.getJobCountByTypes('wait', 'active')))).join()
+  await until(async () => (await left()) === '0,0', { deadlineMs: 30_000, message: 'the rest to end' })
   expect(ran.filter(n => n >= 0)).toHaveLength(ends.length)
   expect(worker.activities()).toEqual([])
   expect(queues.waiting()).toEqual([])
   expect(counted('ENVELOPE_INVALID')).toBeGreaterThanOrEqual(before.job + rounds * 10)
   expect(counted('REPLY_INVALID')).toBeGreaterThanOrEqual(before.reply + rounds * 2)
   expect(counted('PAYLOAD_TOO_LARGE')).toBeGreaterThan(0)
-  await redis.unlink(`${stage.prefix}:work~1:blob`)
   // Each kind of refusal is told once in the minute, however many there were.
   for (const kind of ['Job refused in lane', 'Reading replies', 'Announcing this process']) {
     const told = stage.reports.filter(report => report.startsWith(kind))

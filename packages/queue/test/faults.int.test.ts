@@ -97,12 +97,12 @@ test('a lane whose first connections fail is served once they come', async () =>
 
 test('processes that need more connections than the server grants are refused', async () => {
   const redis = new Redis(stage.redis)
-  const greedy = { untilMs: 9e15, connections: 10_000_000, lanes: { 'work~1': 5 } }
+  const greedy = { untilMs: Date.now() + 30_000, connections: 900_000, lanes: { 'work~1': 5 } }
   await redis.hset(createKeys(stage.prefix).processes, 'greedy', JSON.stringify(greedy))
   const db = stage.db()
   const worker = stage.worker(db)
   worker.handle(job, async ({ n }) => n)
-  const refused = { code: 'CONNECTION_BUDGET', outcome: 'not-applied', details: { others: 10_000_000 } }
+  const refused = { code: 'CONNECTION_BUDGET', outcome: 'not-applied', details: { others: 900_000 } }
   // Two of its own, and for one queue five lanes of four fetchers.
   await expect(worker.start()).rejects.toMatchObject({ ...refused, details: { connections: 22 } })
   await expect(stage.queues(db).start()).rejects.toMatchObject(refused)
