@@ -23,22 +23,29 @@ export interface Load {
   push(): Promise<string>
   /** Calls until it is stopped, so many at once. */
   flow(callers: number, deadlineMs: number): { stop(): Promise<End[]> }
-  /** The numbers of the calls whose first handler was begun. */
-  readonly begun: ReadonlySet<number>
+  /** Which handlers were begun, as `outer 7` for the first of call 7. */
+  readonly begun: ReadonlySet<string>
 }
 
 /** Starts a worker and a caller on that Redis. */
 export async function startLoad(stage: Stage, options: Pick<QueuesOptions, 'redis' | 'prefix'>): Promise<Load> {
-  const begun = new Set<number>()
+  const begun = new Set<string>()
   const workerDb = stage.db()
   const nested = stage.queues(workerDb, options)
   // A job that a fetcher took and never heard of comes back within 4 s, where a user's would within 15 s.
   const stalled = { lockDurationMs: 3000, stalledIntervalMs: 1000 }
   const worker = stage.worker(workerDb, { ...options, lanes: { slots: 4 }, stalled })
-  worker.handle(inner, async ({ n }) => n)
-  worker.handle(middle, async ({ n }) => await nested.pushAsync(inner, { n }))
+  const begin = (job: string, n: number) => begun.add(`${job} ${n}`)
+  worker.handle(inner, async ({ n }) => {
+    begin('inner', n)
+    return n
+  })
+  worker.handle(middle, async ({ n }) => {
+    begin('middle', n)
+    return await nested.pushAsync(inner, { n })
+  })
   worker.handle(outer, async ({ n }) => {
-    begun.add(n)
+    begin('outer', n)
     return await nested.pushAsync(middle, { n })
   })
   await worker.start()
@@ -77,13 +84,17 @@ export async function startLoad(stage: Stage, options: Pick<QueuesOptions, 'redi
 }
 
 /** What is wrong with how the calls ended. */
-export const faultsOf = (ends: readonly End[], begun: ReadonlySet<number>): string[] =>
+export const faultsOf = (ends: readonly End[], begun: ReadonlySet<string>): string[] =>
   ends.map(end => faultOf(end, begun)).filter(fault => fault !== undefined)
 
-/** What is wrong with how a call ended: nothing, if it has its own result, or an error that does not say too much. */
-function faultOf({ n, value, error }: End, begun: ReadonlySet<number>): string | undefined {
+/**
+ * What is wrong with how a call ended: nothing, if it has its own result, or an error that does not say too much. The error of a
+ * nested call arrives as it was thrown, and speaks of that call's job.
+ */
+function faultOf({ n, value, error }: End, begun: ReadonlySet<string>): string | undefined {
   if (error === undefined) return value === n ? undefined : `call ${n} got the result ${value}`
   if (!(error instanceof StrataError)) return `call ${n} ended with ${String(error)}`
-  const isUntrue = error.outcome === 'not-applied' && begun.has(n)
-  return isUntrue ? `call ${n} is said not to have been applied, and was begun: ${error.message}` : undefined
+  const job = `${error.details['job'] ?? 'outer'} ${n}`
+  const isUntrue = error.outcome === 'not-applied' && begun.has(job)
+  return isUntrue ? `${job} is said not to have been applied, and was begun: ${error.message}` : undefined
 }
