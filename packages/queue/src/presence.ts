@@ -4,8 +4,10 @@ import { type Announced, announceScript, forgetMs } from './announce.ts'
 import type { Keys } from './keys.ts'
 import { refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
+import { addressOf } from './redis.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
+import { readMaxClients } from './server-check.ts'
 
 /** A process that does not say so for this long counts as gone. */
 export const leaseMs = 15_000
@@ -54,7 +56,7 @@ export class Presence {
   /** @throws CONNECTION_BUDGET, CONFIG where this process and a live one do not agree on levels or isolation */
   async enter(report: Report): Promise<void> {
     this.#log = new MinuteLog(report)
-    const clients = await maxClients(this.#redis, report)
+    const clients = await readMaxClients(this.#redis, addressOf(this.#redis), report)
     const limit = clients === undefined ? 0 : Math.max(1, clients - reserve)
     const [fits, own, others, , setup] = await this.#announce(limit, true)
     if (fits === 1) return
@@ -139,17 +141,6 @@ export function readEntry(text: string, now: number): LaneSlots | undefined {
       Object.entries(lanes ?? {}).filter(([, slots]) => Number.isSafeInteger(slots) && slots > 0),
     )
   } catch {
-    return undefined
-  }
-}
-
-/** The server's limit; undefined where the service does not let it be read. */
-async function maxClients(redis: Redis, report: Report): Promise<number | undefined> {
-  try {
-    const [, value] = (await redis.config('GET', 'maxclients')) as [string?, string?]
-    return value === undefined ? undefined : Number(value)
-  } catch (error) {
-    report(error, 'Redis does not tell maxclients, the connection budget is not checked')
     return undefined
   }
 }

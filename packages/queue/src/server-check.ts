@@ -9,7 +9,7 @@ const versionMin = [6, 2] as const
 
 const infoMsMax = 2000
 
-/** Servers of which an assumption was told. */
+/** Servers of which an assumption was told, and which. */
 const told = new Set<string>()
 
 /** What a server tells of itself, where it does. */
@@ -51,14 +51,42 @@ async function checkNode(
   }
   const role = /^role:(\S+)/m.exec(info ?? '')?.[1] ?? 'master'
   if (role !== 'master' && !isOfCluster) throw wrong(address, { setting: 'role', got: role, expected: 'master' })
-  if ((!version || policy === undefined) && !told.has(address)) {
-    told.add(address)
-    report(
-      new Error('INFO is denied or incomplete'),
-      `Redis at ${address} does not tell its version and eviction policy: assumed are ${versionMin.join('.')} or later and noeviction`,
-    )
+  if (!version || policy === undefined) {
+    const assumed = `its version and eviction policy: assumed are ${versionMin.join('.')} or later and noeviction`
+    tellOnce(address, { denied: 'INFO', assumed, report })
   }
   return { tellsInfo: info !== undefined }
+}
+
+/**
+ * How many connections the server takes; of a cluster the node that takes the fewest, since any may become the one that has the
+ * keys. Undefined where the server does not tell, which is told once a process and server.
+ */
+export async function readMaxClients(redis: Redis, address: string, report: Report): Promise<number | undefined> {
+  const looks = await Promise.all(nodesOf(redis).map(readLimit))
+  const limits = looks.filter(limit => limit !== undefined)
+  if (limits.length > 0) return Math.min(...limits)
+  const assumed = 'maxclients: the connection budget is not checked'
+  tellOnce(address, { denied: 'CONFIG', assumed, report })
+  return undefined
+}
+
+/** Where CONFIG is denied, as by managed services, INFO tells it too, from Redis 7 on. */
+async function readLimit(redis: Redis): Promise<number | undefined> {
+  const look = await within(infoMsMax, redis.config('GET', 'maxclients')).catch(() => late)
+  const [, told] = look === late ? [] : (look as [string?, string?])
+  if (told !== undefined) return Number(told)
+  const info = await readInfo(redis)
+  const found = /^maxclients:(\d+)/m.exec(info ?? '')?.[1]
+  return found === undefined ? undefined : Number(found)
+}
+
+function tellOnce(address: string, what: { denied: string; assumed: string; report: Report }): void {
+  const { denied, assumed, report } = what
+  const key = `${denied} ${address}`
+  if (told.has(key)) return
+  told.add(key)
+  report(new Error(`${denied} is denied or incomplete`), `Redis at ${address} does not tell ${assumed}`)
 }
 
 /**

@@ -58,6 +58,19 @@ test('a server that does not tell its settings is used, by user and password, an
   const queues = stage.queues(db, { redis })
   expect(await db.run(() => queues.pushAsync(job, { n: 1 }))).toBe(2)
   expect(stage.reports.filter(report => report.includes('does not tell its version'))).toHaveLength(1)
+  expect(stage.reports.filter(report => report.includes('does not tell maxclients'))).toHaveLength(1)
+  expect(stage.reports).toHaveLength(2)
+})
+
+test('where CONFIG alone is denied, the budget is checked by what INFO tells', async context => {
+  context.skip(Number.parseInt(server.version, 10) < 7, 'INFO tells maxclients from Redis 7 on')
+  await admin.call('ACL', 'SETUSER', 'managed', 'on', '>secret', '~*', '&*', '+@all', '-config')
+  await admin.config('SET', 'maxclients', 30)
+  const worker = stage.worker(stage.db(), { redis: `redis://managed:secret@${new URL(server.url).host}` })
+  worker.handle(job, async ({ n }) => n)
+  await expect(worker.start()).rejects.toMatchObject({ code: 'CONNECTION_BUDGET', details: { maxclients: 30 } })
+  await admin.config('SET', 'maxclients', 10_000)
+  expect(stage.reports).toEqual([])
 })
 
 test('a wrong password is told as what it is', async () => {
