@@ -1,8 +1,9 @@
 import { until } from '@strata/testkit'
 import { describe, expect, test } from 'vitest'
+import { pauseWorkers } from './paused-workers.ts'
 import { startSchool } from './running-school.ts'
 
-describe('without a worker', () => {
+describe('while workers stand still', () => {
   test('a call ends at its time limit, and a rename that never ran leaves nothing', async () => {
     await using school = await startSchool({ workers: 0, env: { CALL_TIMEOUT_MS: '300' } })
     const id = await school.student('Ada')
@@ -14,8 +15,9 @@ describe('without a worker', () => {
   })
 
   test('requests that wait for it count: one more than ADMISSION_MAX is refused, questions about state are not', async () => {
-    await using school = await startSchool({ workers: 0, env: { ADMISSION_MAX: '1', CALL_TIMEOUT_MS: '30000' } })
+    await using school = await startSchool({ env: { ADMISSION_MAX: '1', CALL_TIMEOUT_MS: '30000' } })
     const id = await school.student()
+    const goOn = await pauseWorkers(school)
     const waiting = school.request('PUT', `/students/${id}/name`, { name: 'Grace' })
     await until(() => isBusy(school.url), { deadlineMs: 5000, message: 'the rename to be under way' })
     const refused = await school.request('GET', `/students/${id}`)
@@ -24,17 +26,17 @@ describe('without a worker', () => {
     for (const path of ['/live', '/health', '/levels', '/metrics', '/openapi.json']) {
       expect([path, (await school.request('GET', path)).status]).toEqual([path, 200])
     }
-    await school.startWorker()
+    goOn()
     expect((await waiting).status).toBe(200)
     expect((await school.request('GET', `/students/${id}`)).status).toBe(200)
   })
 
   test('a connection that does not come free in time is 503, with the time to try again', async () => {
     await using school = await startSchool({
-      workers: 0,
       env: { POOL_MAX: '1', POOL_TIMEOUT_MS: '200', CALL_TIMEOUT_MS: '30000' },
     })
     const id = await school.student()
+    const goOn = await pauseWorkers(school)
     const waiting = school.request('PUT', `/students/${id}/name`, { name: 'Grace' })
     await until(() => isBusy(school.url), { deadlineMs: 5000, message: 'the rename to hold the connection' })
     const refused = await school.request('GET', `/students/${id}`)
@@ -43,7 +45,7 @@ describe('without a worker', () => {
       body: { code: 'POOL_TIMEOUT', outcome: 'not-applied', transient: true },
     })
     expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
-    await school.startWorker()
+    goOn()
     expect((await waiting).status).toBe(200)
   })
 })

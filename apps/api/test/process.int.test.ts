@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { spawnNode, startFaultProxy, until } from '@strata/testkit'
 import { describe, expect, inject, test } from 'vitest'
+import { pauseWorkers } from './paused-workers.ts'
 import { type RunningSchool, showLogsOnFailure, startSchool } from './running-school.ts'
 
 const main = (app: string) => fileURLToPath(new URL(`../../${app}/src/main.ts`, import.meta.url))
@@ -63,7 +64,7 @@ describe('a process that cannot start says why, in one line', () => {
 const collectionsOf = ({ database }: RunningSchool) => ({
   enrolments: database.collection('enrolments'),
   charges: database.collection('charges'),
-  accounts: database.collection('accounts'),
+  accounts: database.collection<{ _id: string; balanceCents: number }>('accounts'),
 })
 
 describe('a process that is told to end', () => {
@@ -105,7 +106,8 @@ describe('a process that is told to end', () => {
   })
 
   test('gives up what cannot end in time, answers so, and leaves nothing half-written', async () => {
-    await using school = await startSchool({ workers: 0 })
+    await using school = await startSchool()
+    const goOn = await pauseWorkers(school)
     const id = await school.payer(1000)
     const enrolment = school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 10 })
     const rename = school.request('PUT', `/students/${id}/name`, { name: 'Grace' })
@@ -122,11 +124,11 @@ describe('a process that is told to end', () => {
     expect(await school.api.exited).toEqual({ code: 0, signal: null })
     expect(performance.now() - toldAt).toBeLessThan(stopMsMax)
 
-    await school.startWorker()
+    goOn()
     const { enrolments, charges, accounts } = collectionsOf(school)
-    expect(await enrolments.countDocuments({ state: 'enrolled' })).toBe(0)
-    expect(await charges.countDocuments({ state: 'charged' })).toBe(0)
-    expect((await accounts.findOne())?.['balanceCents']).toBe(1000)
+    expect(await enrolments.countDocuments({ studentId: id, state: 'enrolled' })).toBe(0)
+    expect(await charges.countDocuments({ accountId: id, state: 'charged' })).toBe(0)
+    expect((await accounts.findOne({ _id: id }))?.['balanceCents']).toBe(1000)
   })
 
   test('ends as well when whoever started it is gone', async () => {

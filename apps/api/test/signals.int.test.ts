@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { type NodeProcess, startFaultProxy, until } from '@strata/testkit'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { holdAccount } from './held-account.ts'
+import { pauseWorkers } from './paused-workers.ts'
 import { type RunningSchool, showLogsOnFailure, startSchool } from './running-school.ts'
 
 const main = (app: string) => fileURLToPath(new URL(`../../${app}/src/main.ts`, import.meta.url))
@@ -34,8 +35,9 @@ async function endBySignals(child: NodeProcess) {
 
 describe('a second signal', () => {
   test('makes the API give up what it waits for', async context => {
-    await using school = await startSchool({ workers: 0, env: { REQUESTS_STOP_MS: '60000' } })
+    await using school = await startSchool({ env: { REQUESTS_STOP_MS: '60000' } })
     showLogsOnFailure(context, school)
+    await pauseWorkers(school)
     const id = await school.payer(1000)
     const enrolment = school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 10 })
     await until(() => isWaiting(school), { deadlineMs: 10_000, message: 'the request to wait for a worker' })
