@@ -57,7 +57,9 @@ test('calls, shared calls, given-up calls and pushes work on a cluster, each scr
   expect(await Promise.all([call(1), call(2)])).toEqual([10, 20])
   expect(await Promise.all([call(3, { jobId: 'same' }), call(4, { jobId: 'same' })])).toEqual([30, 30])
   expect(await (await queues.push(inner, { n: 5 })).result()).toBe(5)
-  await expect(call(0, { deadlineMs: 500 })).rejects.toMatchObject({ code: 'CALL_TIMEOUT', outcome: 'unknown' })
+  // The inner job reaches its deadline first, and its end may be heard before the caller's own.
+  const code = expect.stringMatching(/^(CALL_TIMEOUT|DEADLINE_EXCEEDED)$/)
+  await expect(call(0, { deadlineMs: 500 })).rejects.toMatchObject({ code, outcome: 'unknown' })
   expect((await queues.lanes()).map(({ lane }) => lane)).toEqual(['inner', 'inner~2', 'outer', 'outer~1'])
   expect(stage.reports).toEqual([])
 })

@@ -142,7 +142,8 @@ test('a flush under load ends what it took, and lanes are known anew to a worker
   await admin.quit()
 }, 60_000)
 
-test('a master that becomes a replica is left for the one that its name leads to now', async () => {
+test('a master that becomes a replica is left for the one that its name leads to now', async context => {
+  processOf(context)
   const { port } = new URL(server.url)
   const old = new Redis(server.url)
   await old.config('SET', 'repl-diskless-sync-delay', '0')

@@ -83,7 +83,8 @@ test('a wrong password is told as what it is', async () => {
   expect(String((error as Error).cause)).toMatch(/WRONGPASS|NOAUTH/)
 })
 
-test('a replica is refused, since it takes no jobs', async () => {
+test('a replica is refused, since it takes no jobs', async context => {
+  context.skip(server.members.length === 0, 'the server is no process of ours')
   const { hostname, port } = new URL(server.url)
   await using replica = await startRedis({ redisArgs: ['--replicaof', hostname, port], report: () => {} })
   const details = { setting: 'role', got: 'slave', expected: 'master' }
