@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types'
 import { at } from './deadline.ts'
 import { hasCode, type Outcome } from './error.ts'
 import { dbContextError } from './registry.ts'
@@ -14,9 +15,9 @@ export async function attempt<T>(transaction: Transaction, body: () => Promise<T
     if (transaction.failure) throw rollbackOnly(transaction)
     await commit(transaction)
     return value
-  } catch (error) {
-    if (transaction.isOpen) await rollBack(transaction, error)
-    throw error
+  } catch (thrown) {
+    if (transaction.isOpen) await rollBack(transaction, thrown)
+    throw isError(thrown) ? thrown : notAnError(transaction, thrown)
   } finally {
     await transaction.handle.end()
   }
@@ -41,17 +42,17 @@ async function rollBack(transaction: Transaction, cause: unknown): Promise<void>
 
 /** A body that does not end in time, or whose unit is given up, is left behind; what it still tries here is refused. */
 async function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
-  const { unitSignal } = transaction
+  const { outerSignal } = transaction
   const cut = Promise.withResolvers<never>()
   const disarm = at(transaction.deadline, () => cut.reject(timedOut(transaction)))
-  const onAbort = () => cut.reject(unitSignal.reason)
-  unitSignal.addEventListener('abort', onAbort, { once: true })
+  const onAbort = () => cut.reject(outerSignal.reason)
+  outerSignal.addEventListener('abort', onAbort, { once: true })
   try {
-    if (unitSignal.aborted) throw unitSignal.reason
+    if (outerSignal.aborted) throw outerSignal.reason
     return await Promise.race([body(), cut.promise])
   } finally {
     disarm()
-    unitSignal.removeEventListener('abort', onAbort)
+    outerSignal.removeEventListener('abort', onAbort)
   }
 }
 
@@ -67,9 +68,20 @@ function timedOut({ id, name, level, effects }: Transaction) {
 }
 
 function rollbackOnly({ id, name, failure, effects }: Transaction) {
+  return dbContextError('ROLLBACK_ONLY', `Transaction ${name ?? id} cannot be committed: ${failure?.why}`, {
+    details: { transaction: id, effects },
+    outcome: outcomeOf(effects),
+    cause: failure?.cause,
+  })
+}
+
+/** Of another realm too. */
+const isError = (thrown: unknown) => thrown instanceof Error || isNativeError(thrown)
+
+function notAnError({ id, name, effects }: Transaction, thrown: unknown) {
   return dbContextError(
-    'ROLLBACK_ONLY',
-    `Transaction ${name ?? id} cannot be committed: a part of it failed and the error was caught`,
-    { details: { transaction: id, effects }, outcome: outcomeOf(effects), cause: failure?.cause },
+    'NOT_AN_ERROR',
+    `Body of transaction ${name ?? id} threw ${thrown === null ? 'null' : `a value of type ${typeof thrown}`}, not an error: rolled back`,
+    { details: { transaction: id, thrown }, outcome: outcomeOf(effects), cause: thrown },
   )
 }

@@ -44,12 +44,13 @@ export class Context {
 
   constructor(given: ContextOptions) {
     this.options = readOptions(given)
-    const { datasources, lockWaitMs, processes, report } = this.options
+    const { datasources, lockWaitMs, report } = this.options
     this.pools = new Pools(datasources, this.options)
-    this.startup = new Startup(this.pools, processes)
+    this.startup = new Startup(this.pools, this.options)
     const shared = { pools: this.pools, ledger: this.ledger, lockWaitMs }
     this.statements = new Statements({ ...shared, require: () => this.require(), start: () => this.startup.start() })
     this.transactions = new Transactions({
+      ...this.options,
       ...shared,
       statements: this.statements,
       enter: (scope, body) => this.#scopes.run(scope, body),

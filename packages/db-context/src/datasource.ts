@@ -57,7 +57,9 @@ export interface OpenPoolOptions {
 export interface DatasourcePool<Tx extends DatasourceTransaction = DatasourceTransaction> {
   /** Resolves when one connection stands; rejects with a typed error when the server cannot be used. */
   ready(): Promise<void>
-  /** Begins a transaction that keeps its connection to itself. Sends nothing yet. */
+  /** Asks the server how long it lets a transaction live; called once a store, when the pool is ready. Absent: without end. */
+  transactionLifetime?(): Promise<TransactionLifetime>
+  /** Begins a transaction that keeps its connection to itself. Sends nothing yet. @throws CONFIG for concerns it has not */
   begin(options: BeginOptions): Tx
   /** What the driver itself has checked out and keeps waiting: under permits nobody waits here. */
   usage(): { readonly inUse: number; readonly waiting: number }
@@ -71,6 +73,23 @@ export interface BeginOptions {
   readonly deadline: Deadline
   /** The transaction's own entry in the ledger: its commit and abort may wait for one of the driver's connections. */
   readonly activity: Activity
+  /** What was asked of it; the adapter's defaults hold for the rest. */
+  readonly concerns?: TransactionConcerns
+}
+
+/** What a transaction reads and how its commit is confirmed, in the words of MongoDB; another store refuses what it has not. */
+export interface TransactionConcerns {
+  /** Default: the adapter's, for MongoDB `snapshot`. */
+  readonly readConcern?: 'local' | 'majority' | 'snapshot'
+  /** Default: the adapter's, for MongoDB `{ w: 'majority' }`. With less, a commit that was reported may still be lost. */
+  readonly writeConcern?: { readonly w?: number | string; readonly journal?: boolean }
+}
+
+/** How long the server lets a transaction live. */
+export interface TransactionLifetime {
+  readonly ms: number
+  /** Why the server could not be asked, so that `ms` is an assumption; undefined when it answered. */
+  readonly assumed: unknown
 }
 
 export interface DatasourceTransaction {

@@ -1,12 +1,14 @@
 import type { Chain } from './chain.ts'
 import { Context } from './context.ts'
 import type { Activity } from './datasource.ts'
+import { hookOwner } from './hooks.ts'
 import type { ContextOptions, Isolation } from './options.ts'
 import type { PoolState } from './pool.ts'
 import { currentChain, type Propagator } from './propagator.ts'
 import { dbContextError } from './registry.ts'
 import { innermostTransaction } from './scope.ts'
-import type { BeginTransactionOptions } from './transactions.ts'
+import type { BeginTransactionOptions } from './terms.ts'
+import type { Transaction } from './transaction.ts'
 
 export interface RunOptions {
   /** Gives the unit of work up: it rejects with `ABORTED`, and its statements are refused from then on. */
@@ -41,7 +43,11 @@ export interface Current {
 }
 
 export interface CurrentTransaction {
+  /** The same in each attempt of its body, and of no other transaction. */
   readonly id: string
+  readonly name: string | undefined
+  /** When its first attempt began, by the wall clock; the same in each attempt, so that a repeated body need not diverge. */
+  readonly now: Date
   readonly datasource: string
   /** Aborted when the transaction is rolled back. */
   readonly signal: AbortSignal
@@ -78,16 +84,25 @@ export interface DbContext extends AsyncDisposable {
      * Runs `fn` in a transaction and commits it; an error of `fn` rolls back and is rethrown. When this resolves the commit is
      * applied (majority), the connection is given back and the `afterCommit` hooks have run. A transient failure runs `fn`
      * again, unless it has caused effects outside (`RETRY_UNSAFE`). Inside an open transaction of the same datasource and
-     * level it joins that one.
+     * level it joins that one, which can then only be rolled back when `fn` fails; `propagation` chooses otherwise.
      *
-     * @throws POOL_TIMEOUT, TRANSACTION_TIMEOUT, LOCK_TIMEOUT, RETRIES_EXHAUSTED, RETRY_UNSAFE, ROLLBACK_ONLY,
-     * PROPAGATION_UNSUPPORTED (all `not-applied`), COMMIT_UNKNOWN (`unknown`)
+     * @throws POOL_TIMEOUT, TRANSACTION_TIMEOUT, LOCK_TIMEOUT, RETRIES_EXHAUSTED, ROLLBACK_ONLY, NOT_AN_ERROR, CONFIG,
+     * TRANSACTION_ENDED, TRANSACTION_REQUIRED, TRANSACTION_NOT_ALLOWED, PROPAGATION_UNSUPPORTED, LEVEL_LIMIT (all
+     * `not-applied`), RETRY_UNSAFE, COMMIT_UNKNOWN (`unknown`)
      */
     begin<T>(fn: () => Promise<T>, options?: BeginTransactionOptions): Promise<T>
-    /** Runs after the commit, with the connection given back; a failure is reported and changes nothing. @throws TRANSACTION_MISSING */
+    /**
+     * Runs after the commit, with the connection given back; a failure is reported and changes nothing. In a body that `begin`
+     * runs without a transaction: after it has resolved. @throws TRANSACTION_MISSING, TRANSACTION_ENDED
+     */
     afterCommit(fn: () => unknown): void
-    /** Runs after the last attempt was rolled back. @throws TRANSACTION_MISSING */
+    /** Runs after the last attempt was rolled back; without a transaction, after the body has rejected. @throws as above */
     afterRollback(fn: () => unknown): void
+    /**
+     * Lets the current transaction only be rolled back: its `begin` then rejects with `ROLLBACK_ONLY`, with `reason` as the
+     * cause, also when its body resolves. @throws TRANSACTION_MISSING, TRANSACTION_ENDED
+     */
+    setRollbackOnly(reason?: unknown): void
   }
   /** The pools of this process as they stand. */
   pools(): PoolState[]
@@ -128,8 +143,9 @@ export function createDbContext(options: ContextOptions): DbContext {
         const datasource = context.known(work.datasource ?? scope.datasource)
         return await context.transactions.begin(scope, datasource, { ...work, body })
       },
-      afterCommit: fn => void openTransaction(context).afterCommit.push(fn),
-      afterRollback: fn => void openTransaction(context).afterRollback.push(fn),
+      afterCommit: fn => void hookOwner(context.require()).afterCommit.push(fn),
+      afterRollback: fn => void hookOwner(context.require()).afterRollback.push(fn),
+      setRollbackOnly: reason => openTransaction(context).fail(reason, 'it was marked with setRollbackOnly'),
     },
     pools: () => context.pools.state(),
     activities: () => context.ledger.snapshot(),
@@ -150,18 +166,22 @@ function readCurrent(context: Context): Current {
     level: scope.level,
     chain: currentChain(scope),
     signal: scope.unit.signal,
-    transaction: transaction?.isOpen
-      ? { id: transaction.id, datasource: transaction.datasource, signal: transaction.signal }
-      : undefined,
+    transaction: transaction?.isOpen ? describe(transaction) : undefined,
   }
 }
 
-/** @throws TRANSACTION_MISSING */
-function openTransaction(context: Context) {
+/** A copy: nothing that is done with it, then or later, reaches the transaction. */
+function describe({ id, name, datasource, signal, startedAt }: Transaction): CurrentTransaction {
+  return { id, name, datasource, signal, now: new Date(startedAt) }
+}
+
+/** @throws TRANSACTION_MISSING, TRANSACTION_ENDED */
+function openTransaction(context: Context): Transaction {
   const transaction = innermostTransaction(context.require())
-  if (transaction?.isOpen) return transaction
+  transaction?.check()
+  if (transaction) return transaction
   throw dbContextError(
     'TRANSACTION_MISSING',
-    'No open transaction at this level: hooks belong inside transaction.begin',
+    'No open transaction at this level to mark: do it inside transaction.begin',
   )
 }

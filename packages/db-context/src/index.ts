@@ -13,6 +13,8 @@ export type {
   StatementHold,
   StatementScope,
   StatementTarget,
+  TransactionConcerns,
+  TransactionLifetime,
 } from './datasource.ts'
 export {
   type Current,
@@ -28,7 +30,20 @@ export type { CarriedContext } from './header.ts'
 export type { ContextOptions, DeclaredProcesses, Isolation } from './options.ts'
 export { type Permit, Permits } from './permits.ts'
 export type { PoolState } from './pool.ts'
+export {
+  type Conduct,
+  type ConductName,
+  conducts,
+  type InnerEnd,
+  type Propagation,
+  type PropagationEnd,
+  type PropagationRefusal,
+  type PropagationRow,
+  type PropagationStep,
+  propagationEnd,
+  propagations,
+} from './propagation.ts'
 export type { IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './propagator.ts'
 export { type DbContextErrorCode, dbContextError, dbContextErrors } from './registry.ts'
-export type { BeginTransactionOptions, Propagation } from './transactions.ts'
+export type { BeginTransactionOptions } from './terms.ts'
 export type { PoolWait } from './wait.ts'

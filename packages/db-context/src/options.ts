@@ -15,6 +15,11 @@ export interface ContextOptions {
   /** The longest wait for documents that other work holds, in milliseconds; default 2,000. */
   readonly lockWaitMs?: number
   /**
+   * The deadline of transactions that name none, in milliseconds; default 30,000. Below the server's own lifetime of
+   * transactions (MongoDB: 60 s unless configured), else `start` fails with `CONFIG`.
+   */
+  readonly transaction?: { readonly deadlineMs?: number }
+  /**
    * How many processes like this one are to run: then the connections of all of them have to fit into the servers when the first
    * one starts (`CONNECTION_BUDGET`). Default: each process counts from its own start on.
    */
@@ -38,21 +43,25 @@ export interface CheckedOptions {
   readonly levelsMax: number
   readonly isolated: boolean
   readonly lockWaitMs: number
+  readonly transactionMs: number
   readonly processes: DeclaredProcesses | undefined
   readonly report: (error: unknown, what: string) => void
 }
 
 const lockWaitMsDefault = 2000
+const transactionMsDefault = 30_000
 
 /** @throws CONFIG */
 export function readOptions(options: ContextOptions): CheckedOptions {
   const levelsMax = options.levels?.max ?? levelsMaxDefault
   const isolation = options.isolation ?? 'levels'
   const lockWaitMs = options.lockWaitMs ?? lockWaitMsDefault
+  const transactionMs = options.transaction?.deadlineMs ?? transactionMsDefault
   const [first, ...others] = options.datasources
   checkWhole('levels.max', levelsMax, { min: 1, max: levelsMaxLimit })
   expect('isolation', isolation, { ok: isolation === 'levels' || isolation === 'none', to: "'levels' or 'none'" })
   checkMs('lockWaitMs', lockWaitMs)
+  checkMs('transaction.deadlineMs', transactionMs)
   checkProcesses(options.processes)
   if (!first) throw config('datasources', 'empty', 'at least one datasource')
   const names = options.datasources.map(({ name }) => name)
@@ -62,6 +71,7 @@ export function readOptions(options: ContextOptions): CheckedOptions {
     levelsMax,
     isolated: isolation === 'levels',
     lockWaitMs,
+    transactionMs,
     processes: options.processes,
     report: options.report ?? warn,
   }

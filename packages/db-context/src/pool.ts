@@ -1,6 +1,7 @@
 import type { Datasource, DatasourcePool } from './datasource.ts'
 import { Permits } from './permits.ts'
 import { poolRank, type Rank } from './rank.ts'
+import { dbContextError } from './registry.ts'
 
 /** The connections of one level of one store, and the permits to use them. */
 export interface LevelPool {
@@ -50,6 +51,29 @@ export class Pools {
     return pool
   }
 
+  /** Asks each server how long it lets a transaction live; `assumed` hears of each that does not tell. */
+  async readLifetimes(assumed: (cause: unknown, lifetimeMs: number) => void): Promise<void> {
+    const reading = [...this.#stores.values()].map(async store => {
+      const lifetime = await store.service.adapter.transactionLifetime?.()
+      if (!lifetime) return
+      store.lifetimeMs = lifetime.ms
+      if (lifetime.assumed !== undefined) assumed(lifetime.assumed, lifetime.ms)
+    })
+    await Promise.all(reading)
+  }
+
+  /** Refuses a deadline that the server would not wait for. @throws CONFIG */
+  checkLifetime(datasource: string, { option, ms }: { readonly option: string; readonly ms: number }): void {
+    const { lifetimeMs } = this.#of(datasource)
+    if (ms < lifetimeMs) return
+    throw dbContextError(
+      'CONFIG',
+      `Option ${option} is ${ms} ms, and the server of ${datasource} itself ends a transaction after ${lifetimeMs} ms: give less, ` +
+        'or raise its transactionLifetimeLimitSeconds',
+      { details: { option, got: ms, lifetimeMs, datasource } },
+    )
+  }
+
   service(datasource: string): LevelPool {
     return this.#of(datasource).service
   }
@@ -94,6 +118,8 @@ interface StorePools {
   readonly names: string[]
   readonly levels: readonly LevelPool[]
   readonly service: LevelPool
+  /** How long its server lets a transaction live; `Infinity` until it is known. */
+  lifetimeMs: number
 }
 
 const all = (store: StorePools): LevelPool[] => [...new Set([...store.levels, store.service])]
@@ -104,6 +130,7 @@ function openStore(
 ): StorePools {
   const { max, timeoutMs, serviceMax } = datasource.pool
   const names: string[] = []
+  const lifetimeMs = Number.POSITIVE_INFINITY
   const open = (level: number | 'service', size: number): LevelPool => ({
     adapter: datasource.openPool({ level, max: size, timeoutMs, unpermitted: !options.isolated }),
     permits: new Permits(size),
@@ -113,7 +140,7 @@ function openStore(
     timeoutMs,
   })
   const first = open(0, max)
-  if (!options.isolated) return { datasource, names, levels: [first], service: first }
+  if (!options.isolated) return { datasource, names, levels: [first], service: first, lifetimeMs }
   const deeper = Array.from({ length: options.levelsMax }, (_, index) => open(index + 1, max))
-  return { datasource, names, levels: [first, ...deeper], service: open('service', serviceMax) }
+  return { datasource, names, levels: [first, ...deeper], service: open('service', serviceMax), lifetimeMs }
 }

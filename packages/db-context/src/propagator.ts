@@ -5,7 +5,8 @@ import { checkDeeper, checkLevel } from './level.ts'
 import type { DeclaredProcesses } from './options.ts'
 import { laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { innermostTransaction, openTransactions, type Scope } from './scope.ts'
+import { innermostTransaction, openTransactions, refuseEscaped, type Scope } from './scope.ts'
+import type { Transaction } from './transaction.ts'
 import { refuseHeld } from './wait.ts'
 
 /** Where an awaited job is to run, and what it may take: what travels with it. */
@@ -26,7 +27,7 @@ export interface OutgoingCall {
 /** Where a job that nobody awaits is to run, and the transaction whose commit it has to wait for. */
 export interface OutgoingPush {
   readonly level: number
-  /** Runs the function after the commit of the open transaction, and never if it is rolled back; absent without one. */
+  /** Runs the function after the commit of the open transaction, and never if it is rolled back; absent without one. @throws TRANSACTION_ENDED */
   readonly defer: ((publish: () => Promise<void>) => void) | undefined
 }
 
@@ -94,6 +95,7 @@ export function createPropagator(options: PropagatorOptions): Propagator {
     processes,
     call(name, { level } = {}) {
       const scope = options.require()
+      refuseEscaped(scope)
       const at = callLevel(scope, level, levelsMax)
       if (isolated) refuseHeld(scope, { rank: laneRank(at), what: () => `a worker slot of ${name} at level ${at}` })
       return {
@@ -113,7 +115,7 @@ export function createPropagator(options: PropagatorOptions): Propagator {
       const at = pushLevel(scope, level ?? 1, levelsMax)
       const transaction = scope && innermostTransaction(scope)
       if (transaction && !transaction.isOpen) throw transactionEnded(transaction.id)
-      return { level: at, defer: transaction && (publish => transaction.afterCommit.push(publish)) }
+      return { level: at, defer: transaction && (publish => defer(transaction, publish)) }
     },
     inject() {
       const scope = options.require()
@@ -169,6 +171,12 @@ function callDeadline(scope: Scope): Deadline {
 }
 
 export const jobDeadline = (job: IncomingJob): Deadline => deadlineIn(job.deadlineMs)
+
+/** A push takes time to check its data: the transaction may have ended meanwhile, and its hooks with it. */
+function defer(transaction: Transaction, publish: () => Promise<void>): void {
+  if (!transaction.isOpen) throw transactionEnded(transaction.id)
+  transaction.afterCommit.push(publish)
+}
 
 function transactionEnded(id: string) {
   return dbContextError('TRANSACTION_ENDED', `Push came after transaction ${id} had ended: await it inside its body`, {

@@ -28,12 +28,16 @@ export const dbContextErrors = {
     when: 'A wait would go sideways or upwards: to a level, or to a datasource, that ranks lower',
   },
   LOCK_TIMEOUT: { ...later, when: 'Other work held a document for longer than `lockWaitMs`' },
+  NOT_AN_ERROR: {
+    ...refused,
+    when: 'The body of a transaction threw something that is not an error; it is the `cause`',
+  },
   OTHER_DATASOURCE: {
     ...refused,
     when: 'A statement on one datasource came inside a transaction of another, without `switchDb`',
   },
   POOL_TIMEOUT: { ...later, when: 'No permit of a pool came free within `pool.timeoutMs`' },
-  PROPAGATION_UNSUPPORTED: { ...refused, when: 'A transaction was asked for with a propagation that is not built yet' },
+  PROPAGATION_UNSUPPORTED: { ...refused, when: 'Propagation `nested` was asked for, which needs savepoints' },
   RETRIES_EXHAUSTED: { ...later, when: 'A transaction failed with a transient error more often than `retries` allows' },
   RETRY_UNSAFE: {
     ...unknown,
@@ -41,11 +45,16 @@ export const dbContextErrors = {
   },
   ROLLBACK_ONLY: {
     ...refused,
-    when: 'A transaction was to be committed although a part of it had failed and the error had been caught',
+    when: 'A transaction was to be committed although a part of it had failed and the error had been caught, or it was marked so',
   },
   STOPPED: { ...later, when: 'The context is stopping or stopped and takes no more work: another process may' },
   TRANSACTION_ENDED: { ...refused, when: 'A statement came after its transaction had ended' },
   TRANSACTION_MISSING: { ...refused, when: 'A verb that needs an open transaction was used outside one' },
+  TRANSACTION_NOT_ALLOWED: { ...refused, when: 'Propagation `never` was used inside an open transaction' },
+  TRANSACTION_REQUIRED: {
+    ...refused,
+    when: 'Propagation `mandatory` was used outside any open transaction of this level',
+  },
   TRANSACTION_TIMEOUT: { ...later, when: 'A transaction was not ready to commit within its `deadlineMs`' },
 } as const satisfies Record<string, ErrorSpec>
 

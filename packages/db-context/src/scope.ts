@@ -1,3 +1,4 @@
+import type { PlainHooks } from './hooks.ts'
 import type { Hold, Rank } from './rank.ts'
 import type { Transaction } from './transaction.ts'
 import type { Unit } from './unit.ts'
@@ -14,6 +15,10 @@ export interface Scope {
   readonly outer: Scope | undefined
   /** The transaction that this scope opened. */
   readonly transaction: Transaction | undefined
+  /** The hooks of a body that this scope runs without a transaction. */
+  readonly plain: PlainHooks | undefined
+  /** True for a hook: it runs although what is around it may have ended. */
+  readonly isHook: boolean
   /** The datasource that `switchDb` chose. */
   readonly datasource: string | undefined
   /** Permits kept by open cursors of this scope. */
@@ -21,15 +26,20 @@ export interface Scope {
 }
 
 export function rootScope(unit: Unit, level: number): Scope {
-  return { unit, level, outer: undefined, transaction: undefined, datasource: undefined, cursors: new Set() }
+  const none = { outer: undefined, transaction: undefined, plain: undefined, isHook: false, datasource: undefined }
+  return { unit, level, ...none, cursors: new Set() }
 }
 
-export function innerScope(outer: Scope, change: Partial<Pick<Scope, 'level' | 'transaction' | 'datasource'>>): Scope {
+type Change = Partial<Pick<Scope, 'level' | 'transaction' | 'plain' | 'isHook' | 'datasource'>>
+
+export function innerScope(outer: Scope, change: Change): Scope {
   return {
     unit: outer.unit,
     level: outer.level,
     datasource: outer.datasource,
     transaction: undefined,
+    plain: undefined,
+    isHook: false,
     ...change,
     outer,
     cursors: new Set(),
@@ -50,6 +60,21 @@ export function innermostTransaction(scope: Scope): Transaction | undefined {
     if (at.transaction) return at.transaction
   }
   return undefined
+}
+
+/** The transaction around this scope in its unit, at whatever level: it waits for what is done here. */
+export function enclosingTransaction(scope: Scope): Transaction | undefined {
+  for (let at: Scope | undefined = scope; at; at = at.outer) if (at.transaction) return at.transaction
+  return undefined
+}
+
+/**
+ * Refuses work that has escaped the body of a transaction, at a deeper level too: nobody waits for it any more.
+ *
+ * @throws TRANSACTION_ENDED
+ */
+export function refuseEscaped(scope: Scope): void {
+  for (let at: Scope | undefined = scope; at && !at.isHook; at = at.outer) at.transaction?.check()
 }
 
 /** Every transaction that is open around this scope, innermost first, of this unit and of those that enclose it. */

@@ -1,4 +1,4 @@
-import type { DeclaredProcesses } from './options.ts'
+import type { CheckedOptions } from './options.ts'
 import type { Pools } from './pool.ts'
 import { dbContextError } from './registry.ts'
 
@@ -8,14 +8,16 @@ import { dbContextError } from './registry.ts'
  */
 export class Startup {
   readonly #pools: Pools
-  readonly #processes: DeclaredProcesses | undefined
+  readonly #options: CheckedOptions
   #starting: Promise<void> | undefined
   #stopped = false
+  /** A start that is tried anew says it no second time. */
+  #isAssumed = false
   readonly #leave: (() => Promise<void>)[] = []
 
-  constructor(pools: Pools, processes: DeclaredProcesses | undefined) {
+  constructor(pools: Pools, options: CheckedOptions) {
     this.#pools = pools
-    this.#processes = processes
+    this.#options = options
   }
 
   /** Resolves when every pool is usable. A failed start is tried anew by the next call. @throws STOPPED */
@@ -38,7 +40,7 @@ export class Startup {
   async #open(): Promise<void> {
     const admitted = await Promise.allSettled(
       this.#pools.stores().map(async ({ datasource, service, connections }) => {
-        const processes = this.#processes
+        const { processes } = this.#options
         const leave = await datasource.admit?.({ connections, service: service.adapter, processes })
         if (leave) this.#leave.push(leave)
       }),
@@ -46,10 +48,27 @@ export class Startup {
     try {
       for (const each of admitted) if (each.status === 'rejected') throw each.reason
       await this.#pools.ready()
+      await this.#checkLifetimes()
     } catch (error) {
       // A start that failed must not stay registered: the next one registers anew.
       await this.#leaveAll()
       throw error
+    }
+  }
+
+  /** A transaction that its server ends first would end without a word, with its deadline still to come. @throws CONFIG */
+  async #checkLifetimes(): Promise<void> {
+    const { datasources, transactionMs, report } = this.#options
+    await this.#pools.readLifetimes((cause, lifetimeMs) => {
+      if (this.#isAssumed) return
+      this.#isAssumed = true
+      report(
+        new Error(`Server does not tell how long a transaction may live, ${lifetimeMs} ms are assumed`, { cause }),
+        'Reading the lifetime of transactions',
+      )
+    })
+    for (const { name } of datasources) {
+      this.#pools.checkLifetime(name, { option: 'transaction.deadlineMs', ms: transactionMs })
     }
   }
 

@@ -14,7 +14,7 @@ import type { Permit } from './permits.ts'
 import { describePool, type LevelPool, type Pools } from './pool.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { findTransaction, innermostTransaction, type Scope } from './scope.ts'
+import { findTransaction, innermostTransaction, refuseEscaped, type Scope } from './scope.ts'
 import type { Transaction } from './transaction.ts'
 import { PoolWait, poolTimeout, refuseHeld } from './wait.ts'
 
@@ -51,7 +51,11 @@ export class Statements {
   }
 
   /** Waits for a permit of `pool`, unless something the scope holds forbids it. No promise where none is needed. */
-  permit({ pool, scope }: At, activity: Activity, wait?: PoolWait): Permit | Promise<Permit> {
+  permit(
+    { pool, scope, signal = scope.unit.signal }: At,
+    activity: Activity,
+    wait?: PoolWait,
+  ): Permit | Promise<Permit> {
     if (!this.#options.pools.isolated) return unpermitted
     refuseHeld(scope, { rank: pool.rank, what: () => `a connection of ${describePool(pool)}` })
     const free = pool.permits.tryAcquire()
@@ -59,8 +63,8 @@ export class Statements {
     return (wait ?? new PoolWait(pool.timeoutMs)).within(deadline =>
       pool.permits.acquire({
         deadline: Math.min(deadline, scope.unit.deadline),
-        signal: scope.unit.signal,
-        refuse: why => poolTimeout(pool, { why, activity, reason: scope.unit.signal.reason }),
+        signal,
+        refuse: why => poolTimeout(pool, { why, activity, reason: signal.reason }),
       }),
     )
   }
@@ -77,11 +81,13 @@ export class Statements {
     const { transaction, pool } = at
     const scope = this.#options.require()
     if (transaction) return await transaction.statement(() => this.#inside(at, transaction, work))
+    refuseEscaped(scope)
     const activity = this.#begin(at, work.what)
     try {
       const granted = this.permit({ pool, scope }, activity, work.wait)
       const permit = granted instanceof Promise ? await granted : granted
       try {
+        if (granted instanceof Promise) refuseEscaped(scope)
         activity.phase = 'running'
         return await work.run(target(pool, scope, activity))
       } finally {
@@ -117,6 +123,7 @@ export class Statements {
     const activity = this.#begin(at, what)
     try {
       const scope = this.#options.require()
+      refuseEscaped(scope)
       const permit = await this.permit({ pool: at.pool, scope }, activity)
       const unit = at.scope.unit.id
       const hold: Hold = { rank: at.pool.rank, unit, what: `an open cursor (${what}) that keeps its connection` }
@@ -195,6 +202,8 @@ export class Statements {
 interface At {
   readonly scope: Scope
   readonly pool: LevelPool
+  /** Ends the wait for a permit; that of the unit of work by default. */
+  readonly signal?: AbortSignal
 }
 
 interface Bound extends At {

@@ -1,51 +1,71 @@
 import type { DatasourceTransaction } from './datasource.ts'
 import type { Deadline } from './deadline.ts'
+import type { Hook, HookOwner } from './hooks.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
+import type { TransactionTerms } from './terms.ts'
 
 export type TransactionState = 'open' | 'ending' | 'committed' | 'rolled-back' | 'unknown'
 
 export interface TransactionOptions {
   readonly id: string
+  readonly startedAt: number
   readonly name: string | undefined
   readonly datasource: string
   readonly level: number
+  readonly terms: TransactionTerms
   readonly deadline: Deadline
-  /** Of the unit of work: when it is given up, so is the transaction. */
-  readonly unitSignal: AbortSignal
+  /** Of the unit of work and of a transaction around this one: when they are given up, so is this. */
+  readonly outerSignal: AbortSignal
   readonly hold: Hold
   readonly handle: DatasourceTransaction
 }
 
+/** Why a transaction can only be rolled back. */
+export interface TransactionFailure {
+  readonly cause: unknown
+  /** In words, for `ROLLBACK_ONLY`. */
+  readonly why: string
+}
+
 /** One attempt of a transaction: the statements in it, one at a time, and what is to happen at its end. */
-export class Transaction {
+export class Transaction implements HookOwner {
+  /** The same in each attempt, as `startedAt` is: a body that runs again can use them and do the same again. */
   readonly id: string
+  /** Wall clock of the first attempt, in milliseconds. */
+  readonly startedAt: number
   readonly name: string | undefined
   readonly datasource: string
   readonly level: number
+  readonly terms: TransactionTerms
   readonly deadline: Deadline
-  readonly unitSignal: AbortSignal
+  readonly outerSignal: AbortSignal
   readonly hold: Hold
   readonly handle: DatasourceTransaction
   /** Effects outside this transaction that a second run of its body would repeat: awaited calls, inner commits. */
   readonly effects: string[] = []
-  readonly afterCommit: (() => unknown)[] = []
-  readonly afterRollback: (() => unknown)[] = []
+  readonly afterCommit: Hook[] = []
+  readonly afterRollback: Hook[] = []
   state: TransactionState = 'open'
   readonly #abort = new AbortController()
   readonly #closers = new Set<() => Promise<void>>()
+  /** Attempts of transactions of their own that the body has begun deeper, or on another datasource. */
+  readonly #inner = new Set<Promise<unknown>>()
+  readonly #innerAbort = new AbortController()
   #tail: Promise<unknown> = Promise.resolve()
   #closed = false
-  #failure: { readonly cause: unknown } | undefined
+  #failure: TransactionFailure | undefined
   #serverFailure: { readonly cause: unknown } | undefined
 
   constructor(options: TransactionOptions) {
     this.id = options.id
+    this.startedAt = options.startedAt
     this.name = options.name
     this.datasource = options.datasource
     this.level = options.level
+    this.terms = options.terms
     this.deadline = options.deadline
-    this.unitSignal = options.unitSignal
+    this.outerSignal = options.outerSignal
     this.hold = options.hold
     this.handle = options.handle
   }
@@ -61,12 +81,12 @@ export class Transaction {
   }
 
   /** The first failure of a part, once there was one: the whole can then only be rolled back. */
-  get failure(): { readonly cause: unknown } | undefined {
+  get failure(): TransactionFailure | undefined {
     return this.#failure
   }
 
-  fail(cause: unknown): void {
-    this.#failure ??= { cause }
+  fail(cause: unknown, why = 'a part of it failed and the error was caught'): void {
+    this.#failure ??= { cause, why }
   }
 
   /**
@@ -80,6 +100,31 @@ export class Transaction {
   failOnServer(cause: unknown, { endsTransaction }: { endsTransaction: boolean }): void {
     this.#serverFailure ??= { cause }
     if (endsTransaction) this.fail(cause)
+  }
+
+  /**
+   * Runs an attempt of a transaction that the body has begun. It is cut short when this transaction ends first, and
+   * {@link innerEnded} waits for it: one that committed later would not be seen as an effect, and be repeated.
+   */
+  async enclose<T>(run: () => Promise<T>): Promise<T> {
+    this.check()
+    const running = run()
+    const settled = running.catch(() => {})
+    this.#inner.add(settled)
+    try {
+      return await running
+    } finally {
+      this.#inner.delete(settled)
+    }
+  }
+
+  /** Aborted when this transaction takes no more: what it encloses is to end as well. */
+  get innerSignal(): AbortSignal {
+    return this.#innerAbort.signal
+  }
+
+  async innerEnded(): Promise<void> {
+    await Promise.all(this.#inner)
   }
 
   /** Calls `close` before the transaction ends, or now if it has. */
@@ -118,11 +163,20 @@ export class Transaction {
       this.fail(failure.cause)
       this.#abort.abort(failure.cause)
     }
+    if (this.#inner.size > 0) this.#innerAbort.abort(this.#outlived())
     await this.#tail
     this.#closed = true
     const closers = [...this.#closers]
     this.#closers.clear()
     await Promise.allSettled(closers.map(close => close()))
+  }
+
+  #outlived() {
+    return dbContextError(
+      'TRANSACTION_ENDED',
+      `Transaction was begun in transaction ${this.name ?? this.id} and outlived it, so it is rolled back: await it there`,
+      { details: { transaction: this.id }, cause: this.#failure?.cause },
+    )
   }
 
   #ended() {

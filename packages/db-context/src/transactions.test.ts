@@ -191,12 +191,6 @@ describe('hooks', () => {
 })
 
 describe('propagation', () => {
-  it('other than required is refused', async () => {
-    const { db } = make()
-    const begun = db.run(() => db.transaction.begin(async () => 'ran', { propagation: 'requires-new' }))
-    await expect(begun).rejects.toEqual(code('PROPAGATION_UNSUPPORTED'))
-  })
-
   it('joining a transaction whose body has settled is refused', async () => {
     const { db, fake } = make()
     const later = Promise.withResolvers<void>()

@@ -1,95 +1,150 @@
 import { randomUUID } from 'node:crypto'
 import { attempt } from './attempt.ts'
 import type { Activity } from './datasource.ts'
-import { at, deadlineIn } from './deadline.ts'
+import { deadlineIn } from './deadline.ts'
+import { HookRunner, type HookRunnerOptions, PlainHooks } from './hooks.ts'
 import type { Ledger } from './ledger.ts'
-import { checkMs, checkWhole } from './options.ts'
+import { checkLevel } from './level.ts'
 import type { LevelPool, Pools } from './pool.ts'
 import { describePool } from './pool.ts'
+import { type Conduct, conducts, isConduct, type PropagationRefusal, propagations } from './propagation.ts'
+import { currentChain } from './propagator.ts'
 import { dbContextError } from './registry.ts'
-import { RetryBudget, retriesDefault } from './retry.ts'
-import { findTransaction, innerScope, openTransactions, type Scope } from './scope.ts'
+import { RetryBudget } from './retry.ts'
+import {
+  enclosingTransaction,
+  findTransaction,
+  innerScope,
+  openTransactions,
+  refuseEscaped,
+  type Scope,
+} from './scope.ts'
 import type { Statements } from './statement.ts'
+import { type BeginTransactionOptions, checkBegin, refuseOtherTerms, type TransactionTerms, termsOf } from './terms.ts'
 import { Transaction } from './transaction.ts'
 import { PoolWait } from './wait.ts'
 
-/** What a transaction does about one that is already open. */
-export type Propagation = 'required' | 'requires-new' | 'not-supported' | 'supports' | 'mandatory' | 'never' | 'nested'
-
-export interface BeginTransactionOptions {
-  /** The datasource; the one that `switchDb` chose by default, else the first declared. */
-  readonly datasource?: string
-  /** Default `required`: joins the open transaction of this datasource and level, or begins one. Others are refused as yet. */
-  readonly propagation?: Propagation
-  /** Milliseconds from the moment it has its connection; default 30,000, at most what the unit of work has left. */
-  readonly deadlineMs?: number
-  /** Attempts after a transient failure that is not a conflict; default 3, and 0 turns every retry off. */
-  readonly retries?: number
-  /** Names it in errors. */
-  readonly name?: string
-}
-
-/** Below the server's default lifetime of 60 s, so that this side ends a transaction before the server does. */
-const transactionDeadlineMsDefault = 30_000
-
-export interface TransactionsOptions {
+export interface TransactionsOptions extends HookRunnerOptions {
   readonly pools: Pools
   readonly ledger: Ledger
   readonly statements: Statements
+  readonly levelsMax: number
   readonly lockWaitMs: number
-  readonly enter: <T>(scope: Scope, body: () => Promise<T>) => Promise<T>
-  readonly report: (error: unknown, what: string) => void
+  readonly transactionMs: number
 }
 
-/** Begins, joins, ends and repeats transactions. */
+interface Work<T> extends BeginTransactionOptions {
+  readonly body: () => Promise<T>
+}
+
+/** Begins, joins, ends and repeats transactions, as the table of propagation says. */
 export class Transactions {
   readonly #options: TransactionsOptions
+  readonly #hooks: HookRunner
 
   constructor(options: TransactionsOptions) {
     this.#options = options
+    this.#hooks = new HookRunner(options)
   }
 
-  async begin<T>(
-    scope: Scope,
-    datasource: string,
-    work: { body: () => Promise<T> } & BeginTransactionOptions,
-  ): Promise<T> {
-    checkWork(work)
-    const joined = findTransaction(scope, datasource)
-    if (joined) return await join(joined, work.body)
-    const pool = this.#options.pools.at(datasource, scope.level)
-    const at = { scope, datasource, pool, wait: new PoolWait(pool.timeoutMs) }
-    const budget = new RetryBudget({
-      retriesMax: work.retries ?? retriesDefault,
-      lockWaitMs: this.#options.lockWaitMs,
-    })
-    for (;;) {
-      const run = await this.#once(at, work)
-      if ('value' in run) {
-        await this.#runHooks(scope, run.transaction.afterCommit, 'afterCommit')
-        return run.value
-      }
-      await this.#prepareRetry(run, at, budget)
+  async begin<T>(scope: Scope, datasource: string, work: Work<T>): Promise<T> {
+    checkBegin(work)
+    refuseEscaped(scope)
+    const open = findTransaction(scope, datasource)
+    const cell = propagations[work.propagation ?? 'required'][open ? 'inside' : 'outside']
+    if (!isConduct(cell)) throw refused(cell, { scope, datasource, open })
+    const { deeper, transaction }: Conduct = conducts[cell]
+    if (open && transaction === 'outer') return await join(open, work)
+    const at = deeper ? this.#deeper(scope, datasource) : scope
+    if (transaction === 'none') return await this.#plain(at, datasource, work.body)
+    return await this.#own(at, datasource, work)
+  }
+
+  /** @throws LEVEL_LIMIT */
+  #deeper(scope: Scope, datasource: string): Scope {
+    const level = checkLevel(scope.level + 1, this.#options.levelsMax, currentChain(scope))
+    return innerScope(scope, { level, datasource })
+  }
+
+  async #plain<T>(scope: Scope, datasource: string, body: () => Promise<T>): Promise<T> {
+    const plain = new PlainHooks()
+    let ended: 'afterCommit' | 'afterRollback' = 'afterRollback'
+    try {
+      const value = await this.#options.enter(innerScope(scope, { plain, datasource }), body)
+      ended = 'afterCommit'
+      return value
+    } finally {
+      plain.isOpen = false
+      await this.#hooks.run(scope, plain, ended)
     }
   }
 
-  /** One attempt from permit to permit. */
-  async #once<T>(at: Place, work: { body: () => Promise<T> } & BeginTransactionOptions): Promise<Run<T>> {
-    const activity = this.#activity(at, work.name)
+  async #own<T>(scope: Scope, datasource: string, work: Work<T>): Promise<T> {
+    const place = this.#place(scope, datasource, work)
+    const budget = new RetryBudget({ retriesMax: place.terms.retries, lockWaitMs: this.#options.lockWaitMs })
+    let last: Transaction | undefined
+    try {
+      for (;;) {
+        const run = await this.#once(place, work)
+        last = run.transaction
+        if (!('value' in run)) await repeat(run, place, budget)
+        else {
+          await this.#hooks.run(scope, last, 'afterCommit')
+          return run.value
+        }
+      }
+    } catch (error) {
+      if (last?.state === 'rolled-back') await this.#hooks.run(scope, last, 'afterRollback')
+      throw error
+    }
+  }
+
+  /** @throws CONFIG */
+  #place(scope: Scope, datasource: string, work: BeginTransactionOptions): Place {
+    const { pools, transactionMs } = this.#options
+    const pool = pools.at(datasource, scope.level)
+    const terms = termsOf(work, transactionMs)
+    pools.checkLifetime(datasource, { option: 'deadlineMs', ms: terms.deadlineMs })
+    const enclosing = enclosingTransaction(scope)
+    const { signal } = scope.unit
+    return {
+      id: randomUUID(),
+      startedAt: Date.now(),
+      name: work.name,
+      terms,
+      scope,
+      datasource,
+      pool,
+      enclosing,
+      signal: enclosing ? AbortSignal.any([signal, enclosing.innerSignal]) : signal,
+      wait: new PoolWait(pool.timeoutMs),
+    }
+  }
+
+  /** One attempt from permit to permit, known to the transaction around it. */
+  #once<T>(at: Place, work: Work<T>): Promise<Run<T>> {
+    return at.enclosing ? at.enclosing.enclose(() => this.#attempt(at, work)) : this.#attempt(at, work)
+  }
+
+  async #attempt<T>(at: Place, work: Work<T>): Promise<Run<T>> {
+    const activity = this.#activity(at)
     try {
       const permit = await this.#options.statements.permit(at, activity, at.wait)
+      let run: Run<T>
       try {
         activity.phase = 'holding'
-        return await this.#run(at, work, open(at, work, activity))
+        run = await this.#run(at, work, open(at, activity))
       } finally {
         permit.release()
       }
+      await run.transaction.innerEnded()
+      return run
     } finally {
       this.#options.ledger.end(activity)
     }
   }
 
-  async #run<T>(at: Place, work: { body: () => Promise<T> }, transaction: Transaction): Promise<Run<T>> {
+  async #run<T>(at: Place, work: Work<T>, transaction: Transaction): Promise<Run<T>> {
     const inner = innerScope(at.scope, { transaction, datasource: at.datasource })
     try {
       return { transaction, value: await attempt(transaction, () => this.#options.enter(inner, work.body)) }
@@ -104,51 +159,31 @@ export class Transactions {
     }
   }
 
-  /** In order, outside the ended transaction, each for a bounded time; what goes wrong is reported and changes nothing. */
-  async #runHooks(scope: Scope, hooks: readonly (() => unknown)[], what: string): Promise<void> {
-    for (const hook of hooks) {
-      const late = Promise.withResolvers<never>()
-      const disarm = at(deadlineIn(hookMsMax), () => late.reject(hookTimeout(what)))
-      try {
-        await Promise.race([this.#options.enter(innerScope(scope, {}), async () => hook()), late.promise])
-      } catch (error) {
-        this.#options.report(error, what)
-      } finally {
-        disarm()
-      }
-    }
-  }
-
-  /** Waits, with the permit and the session given back, for the next attempt; else it is over, and the error comes out. */
-  async #prepareRetry(run: Failed, { scope, pool }: Place, budget: RetryBudget): Promise<void> {
-    const { transaction } = run
-    try {
-      await repeat(run, { scope, pool, budget })
-    } catch (error) {
-      if (transaction.state === 'rolled-back') await this.#runHooks(scope, transaction.afterRollback, 'afterRollback')
-      throw error
-    }
-  }
-
-  #activity(at: Place, name: string | undefined): Activity {
-    const { unit, level } = at.scope
+  #activity({ scope, datasource, name }: Place): Activity {
     return this.#options.ledger.begin({
       phase: 'queued',
-      root: unit.root,
-      unit: unit.id,
-      level,
-      datasource: at.datasource,
+      root: scope.unit.root,
+      unit: scope.unit.id,
+      level: scope.level,
+      datasource,
       what: `transaction ${name ?? ''}`.trim(),
       since: performance.now(),
     })
   }
 }
 
+/** What all attempts of one transaction share. */
 interface Place {
+  readonly id: string
+  readonly startedAt: number
+  readonly name: string | undefined
+  readonly terms: TransactionTerms
   readonly scope: Scope
   readonly datasource: string
   readonly pool: LevelPool
-  /** Shared by all attempts. */
+  readonly enclosing: Transaction | undefined
+  /** Aborted when the unit of work, or the transaction around this one, is over. */
+  readonly signal: AbortSignal
   readonly wait: PoolWait
 }
 
@@ -159,69 +194,72 @@ interface Failed {
 
 type Run<T> = { readonly transaction: Transaction; readonly value: T } | Failed
 
-/** The longest that one hook is waited for: whoever began the transaction waits for its hooks. */
-const hookMsMax = 30_000
-
-const hookTimeout = (what: string) =>
-  dbContextError('DEADLINE_EXCEEDED', `Hook ${what} did not end within ${hookMsMax} ms and is no longer waited for`)
-
-/** Waits before another attempt. @throws the error of the last one, or why there is no other */
+/**
+ * Waits, with permit and session given back, before another attempt. Only a failure that was the first of this transaction, and
+ * that its own server calls transient, leads to one: what a body threw before, or a deadline, is an answer.
+ *
+ * @throws the error of the last attempt, or why there is no other
+ */
 async function repeat(
   { transaction, error }: Failed,
-  { scope, pool, budget }: { scope: Scope; pool: LevelPool; budget: RetryBudget },
+  { scope, pool, signal }: Place,
+  budget: RetryBudget,
 ): Promise<void> {
-  const { unit } = scope
   const own = transaction.serverFailure
-  if (!own || transaction.state !== 'rolled-back' || budget.isOff || unit.signal.aborted || unit.ended) throw error
-  const { cause } = own
-  const kind = pool.adapter.classify(cause)
+  if (!own || own.cause !== transaction.failure?.cause || transaction.state !== 'rolled-back') throw error
+  if (budget.isOff || signal.aborted || scope.unit.ended) throw error
+  const kind = pool.adapter.classify(own.cause)
   if (!kind.transient) throw error
-  if (transaction.effects.length > 0) throw retryUnsafe(transaction, cause)
-  await budget.next(cause, kind, unit.signal)
+  if (transaction.effects.length > 0) throw retryUnsafe(transaction, own.cause)
+  await budget.next(own.cause, kind, signal)
 }
 
-function open(at: Place, work: BeginTransactionOptions, activity: Activity): Transaction {
-  const id = randomUUID()
-  const deadline = Math.min(deadlineIn(work.deadlineMs ?? transactionDeadlineMsDefault), at.scope.unit.deadline)
+function open(at: Place, activity: Activity): Transaction {
+  const { id, name, terms, scope, datasource, pool } = at
+  const { readConcern, writeConcern } = terms
+  const deadline = Math.min(deadlineIn(terms.deadlineMs), scope.unit.deadline)
+  const concerns = { ...(readConcern && { readConcern }), ...(writeConcern && { writeConcern }) }
   return new Transaction({
     id,
-    name: work.name,
-    datasource: at.datasource,
-    level: at.scope.level,
+    startedAt: at.startedAt,
+    name,
+    datasource,
+    level: scope.level,
+    terms,
     deadline,
-    unitSignal: at.scope.unit.signal,
+    outerSignal: at.signal,
     hold: {
-      rank: at.pool.rank,
-      unit: at.scope.unit.id,
-      what: `the connection of transaction ${work.name ?? id} on ${describePool(at.pool)}`,
+      rank: pool.rank,
+      unit: scope.unit.id,
+      what: `the connection of transaction ${name ?? id} on ${describePool(pool)}`,
     },
-    handle: at.pool.adapter.begin({ id, deadline, activity }),
+    handle: pool.adapter.begin({ id, deadline, activity, concerns }),
   })
 }
 
-/** @throws TRANSACTION_ENDED */
-async function join<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
-  transaction.check()
+/** @throws CONFIG, and whatever the body throws */
+async function join<T>(transaction: Transaction, work: Work<T>): Promise<T> {
+  refuseOtherTerms(transaction, work)
   try {
-    return await body()
+    return await work.body()
   } catch (error) {
-    transaction.fail(error)
+    transaction.fail(error, work.name && `its part ${work.name} failed and the error was caught`)
     throw error
   }
 }
 
-const retriesLimit = 1000
-
-/** @throws CONFIG, PROPAGATION_UNSUPPORTED */
-function checkWork({ propagation = 'required', deadlineMs, retries }: BeginTransactionOptions): void {
-  checkMs('deadlineMs', deadlineMs)
-  checkWhole('retries', retries, { min: 0, max: retriesLimit })
-  if (propagation === 'required') return
-  throw dbContextError(
-    'PROPAGATION_UNSUPPORTED',
-    `Propagation is ${String(propagation)}, only 'required' is built yet`,
-    { details: { got: propagation, expected: ['required'] } },
-  )
+function refused(
+  code: PropagationRefusal,
+  { scope, datasource, open }: { scope: Scope; datasource: string; open: Transaction | undefined },
+) {
+  const details = { datasource, level: scope.level, ...(open && { transaction: open.id }) }
+  const where = `datasource ${datasource} at level ${scope.level}`
+  const message = {
+    TRANSACTION_REQUIRED: `Propagation is mandatory and no transaction of ${where} is open: begin one around this call`,
+    TRANSACTION_NOT_ALLOWED: `Propagation is never and transaction ${open?.name ?? open?.id} of ${where} is open: call this outside it`,
+    PROPAGATION_UNSUPPORTED: `Propagation is nested and ${datasource} has no savepoints: use 'requires-new', or 'required' to join`,
+  }[code]
+  return dbContextError(code, message, { details })
 }
 
 function retryUnsafe(transaction: Transaction, cause: unknown) {

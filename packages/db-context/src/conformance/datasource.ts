@@ -1,25 +1,7 @@
 import assert from 'node:assert/strict'
-import type { Datasource } from '../datasource.ts'
-import { createDbContext, type DbContext } from '../db-context.ts'
 import { hasCode } from '../error.ts'
-
-/** A datasource of pool size 1 on an empty store, with two statements on counters. */
-export interface DatasourceHarness {
-  readonly datasource: Datasource
-  add(key: string): Promise<unknown>
-  read(key: string): Promise<number>
-  /** Frees what the harness made; the context has been stopped. */
-  close(): Promise<void>
-}
-
-export interface DatasourceCase {
-  readonly name: string
-  readonly run: (make: () => Promise<DatasourceHarness>) => Promise<void>
-}
-
-interface Bench extends DatasourceHarness {
-  readonly db: DbContext
-}
+import { type Bench, casesOf, type DatasourceCase, failure, level, waitFor } from './bench.ts'
+import { propagationCases } from './propagation.ts'
 
 const cases: Record<string, (bench: Bench) => Promise<void>> = {
   'a statement outside a transaction is applied at once': async ({ db, add, read }) => {
@@ -158,39 +140,4 @@ const cases: Record<string, (bench: Bench) => Promise<void>> = {
  * What every adapter of a datasource has to satisfy, run on the fake and on the real one alike. Bring any test runner: each
  * case is a name and a function that rejects when it does not hold.
  */
-export const datasourceConformance: readonly DatasourceCase[] = Object.entries(cases).map(([name, body]) => ({
-  name,
-  run: async make => {
-    const harness = await make()
-    const db = createDbContext({ datasources: [harness.datasource], lockWaitMs: 500, levels: { max: 2 } })
-    try {
-      await body({ ...harness, db })
-    } finally {
-      await db.stop({ deadlineMs: 5000 })
-      await harness.close()
-    }
-  },
-}))
-
-async function failure(work: Promise<unknown> | undefined): Promise<unknown> {
-  try {
-    await work
-  } catch (error) {
-    return error
-  }
-  return assert.fail('Expected a rejection')
-}
-
-function level(db: DbContext, wanted: number) {
-  const pool = db.pools().find(({ level }) => level === wanted)
-  assert.ok(pool)
-  return pool
-}
-
-async function waitFor(condition: () => boolean): Promise<void> {
-  const end = performance.now() + 5000
-  while (!condition()) {
-    assert.ok(performance.now() < end, 'Condition did not come true within 5,000 ms')
-    await new Promise(resolve => setImmediate(resolve))
-  }
-}
+export const datasourceConformance: readonly DatasourceCase[] = [...casesOf(cases), ...propagationCases]
