@@ -146,6 +146,8 @@ export class Transactions {
 
   async #run<T>(at: Place, work: Work<T>, transaction: Transaction): Promise<Run<T>> {
     const inner = innerScope(at.scope, { transaction, datasource: at.datasource })
+    // Of now: one that fails while this commits is rolled back, and not open any more, before it decides on a retry.
+    const around = [...openTransactions(at.scope)]
     try {
       return { transaction, value: await attempt(transaction, () => this.#options.enter(inner, work.body)) }
     } catch (error) {
@@ -154,7 +156,7 @@ export class Transactions {
       // A commit in doubt may have been applied: to the transactions around it, it is an effect as well.
       if (transaction.state !== 'rolled-back') {
         const what = `transaction ${transaction.name ?? transaction.id}`
-        for (const outer of openTransactions(at.scope)) outer.effects.push(what)
+        for (const outer of around) outer.effects.push(what)
       }
     }
   }

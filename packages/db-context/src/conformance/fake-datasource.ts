@@ -8,6 +8,7 @@ import type {
   PoolLimits,
   StatementScope,
   StatementTarget,
+  TransactionLifetime,
 } from '../datasource.ts'
 import { deadlineIn } from '../deadline.ts'
 import { type Permit, Permits } from '../permits.ts'
@@ -24,6 +25,8 @@ export interface FakeOptions {
   /** Two fakes over one store are one server. */
   readonly store?: FakeStore
   readonly pool?: Partial<PoolLimits>
+  /** What its server says of the lifetime of transactions; nothing by default. */
+  readonly lifetime?: TransactionLifetime
 }
 
 /**
@@ -37,6 +40,7 @@ export class FakeDatasource implements Datasource<FakePool, FakeTransaction> {
   readonly pool: PoolLimits
   readonly store: FakeStore
   readonly pools: FakePool[] = []
+  readonly #lifetime: TransactionLifetime | undefined
   #scope: StatementScope<FakePool, FakeTransaction> | undefined
 
   constructor(options: FakeOptions = {}) {
@@ -44,10 +48,11 @@ export class FakeDatasource implements Datasource<FakePool, FakeTransaction> {
     this.store = options.store ?? new FakeStore()
     this.key = this.name
     this.pool = { max: 1, timeoutMs: 1000, serviceMax: 1, ...options.pool }
+    this.#lifetime = options.lifetime
   }
 
   openPool(options: OpenPoolOptions): FakePool {
-    const pool = new FakePool(this.store, options)
+    const pool = new FakePool(this.store, options, this.#lifetime)
     this.pools.push(pool)
     return pool
   }
@@ -98,12 +103,20 @@ export class FakeDatasource implements Datasource<FakePool, FakeTransaction> {
 export class FakePool implements DatasourcePool<FakeTransaction> {
   readonly store: FakeStore
   readonly connections: Permits
+  /** What each transaction was begun with. */
+  readonly begun: BeginOptions[] = []
   readonly #timeoutMs: number
+  readonly #lifetime: TransactionLifetime | undefined
 
-  constructor(store: FakeStore, options: OpenPoolOptions) {
+  constructor(store: FakeStore, options: OpenPoolOptions, lifetime: TransactionLifetime | undefined) {
     this.store = store
     this.connections = new Permits(options.max)
     this.#timeoutMs = options.timeoutMs
+    this.#lifetime = lifetime
+  }
+
+  async transactionLifetime(): Promise<TransactionLifetime> {
+    return this.#lifetime ?? { ms: Number.POSITIVE_INFINITY, assumed: undefined }
   }
 
   async ready(): Promise<void> {}
@@ -114,7 +127,8 @@ export class FakePool implements DatasourcePool<FakeTransaction> {
     return { inUse: this.connections.inUse, waiting: this.connections.waiting }
   }
 
-  begin(_options: BeginOptions): FakeTransaction {
+  begin(options: BeginOptions): FakeTransaction {
+    this.begun.push(options)
     return new FakeTransaction(this)
   }
 
