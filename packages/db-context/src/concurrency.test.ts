@@ -131,6 +131,20 @@ describe('siblings in one transaction', () => {
     expect([bodies, await read('inner', 'x')]).toEqual([1, [1, 1]])
   })
 
+  it('a call at a deeper level is given up with the transaction around it', async () => {
+    const { db } = make()
+    let signal: AbortSignal | undefined
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        signal = await db.switchDbIsolate(async () => db.propagator.call('job').signal)
+        expect(signal.aborted).toBe(false)
+        throw new Error('mine')
+      }),
+    )
+    await expect(begun).rejects.toThrow('mine')
+    expect(signal?.aborted).toBe(true)
+  })
+
   it('the hooks of an inner transaction that ends with the outer can still use its level', async () => {
     const { db, fake, read } = make()
     const hooked = Promise.withResolvers<void>()

@@ -82,7 +82,7 @@ export interface TransactionConcerns {
   /** Default: the adapter's, for MongoDB `snapshot`. */
   readonly readConcern?: 'local' | 'majority' | 'snapshot'
   /** Default: the adapter's, for MongoDB `{ w: 'majority' }`. With less, a commit that was reported may still be lost. */
-  readonly writeConcern?: { readonly w?: number | string; readonly journal?: boolean }
+  readonly writeConcern?: { readonly w?: number | 'majority'; readonly journal?: boolean }
 }
 
 /** How long the server lets a transaction live. */

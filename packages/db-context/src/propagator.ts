@@ -5,7 +5,7 @@ import { checkDeeper, checkLevel } from './level.ts'
 import type { DeclaredProcesses } from './options.ts'
 import { laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { innermostTransaction, openTransactions, refuseEscaped, type Scope } from './scope.ts'
+import { enclosingTransaction, innermostTransaction, openTransactions, refuseEscaped, type Scope } from './scope.ts'
 import type { Transaction } from './transaction.ts'
 import { refuseHeld } from './wait.ts'
 
@@ -102,7 +102,8 @@ export function createPropagator(options: PropagatorOptions): Propagator {
         level: at,
         chain: currentChain(scope),
         remainingMs: remainingMs(callDeadline(scope)),
-        signal: innermostTransaction(scope)?.signal ?? scope.unit.signal,
+        // Also of a transaction that waits for this at a shallower level: sent after its rollback, the call would be no effect of it.
+        signal: enclosingTransaction(scope)?.signal ?? scope.unit.signal,
         root: scope.unit.root,
         unit: scope.unit.id,
         sent: () => {

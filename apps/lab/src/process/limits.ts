@@ -1,9 +1,12 @@
+import type { MongoClient } from 'mongodb'
 import type { Settings } from '../settings.ts'
 
 /** The bounds of one run, in milliseconds. */
 export interface Limits {
-  /** For a connection, a transaction, a call, an operation of the server. */
+  /** For a connection, a call, an operation of the server. */
   readonly waitMs: number
+  /** For a transaction: the same, or what its server lets it live where that is less. */
+  readonly transactionMs: number
   /** For documents that other work holds. */
   readonly lockWaitMs: number
 }
@@ -19,7 +22,21 @@ const marginMs = 60_000
  * levels the defaults hold, raised to the deadline where they are shorter: a pause of a busy machine is not to look
  * like a hazard.
  */
-export function limitsOf({ isolation, deadlineMs }: Settings): Limits {
+export function limitsOf({ isolation, deadlineMs }: Settings): Omit<Limits, 'transactionMs'> {
   if (isolation === 'none') return { waitMs: deadlineMs + marginMs, lockWaitMs: deadlineMs + marginMs }
   return { waitMs: Math.max(waitMsDefault, deadlineMs), lockWaitMs: Math.max(lockWaitMsDefault, deadlineMs) }
 }
+
+/** The longest that a transaction may be given: a server at a given URL keeps its own lifetime of transactions. */
+export async function transactionMsOf(client: MongoClient, waitMs: number): Promise<number> {
+  const name = 'transactionLifetimeLimitSeconds'
+  const answer = await client
+    .db('admin')
+    .command({ getParameter: 1, [name]: 1 })
+    .catch(() => ({}))
+  const seconds: unknown = Object.entries(answer).find(([field]) => field === name)?.[1]
+  return Math.min(waitMs, (typeof seconds === 'number' ? seconds : lifetimeSecondsDefault) * 1000 - 1)
+}
+
+/** Of a server that does not tell. */
+const lifetimeSecondsDefault = 60

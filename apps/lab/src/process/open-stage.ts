@@ -3,7 +3,7 @@ import { mongoDatasource } from '@strata/mongo'
 import { createQueues, createWorker, type WorkerHandle } from '@strata/queue'
 import { MongoClient } from 'mongodb'
 import { Gates } from './gates.ts'
-import { limitsOf } from './limits.ts'
+import { limitsOf, transactionMsOf } from './limits.ts'
 import type { Opening } from './messages.ts'
 import { type LabDocument, Stage, type StageReports } from './stage.ts'
 
@@ -49,7 +49,7 @@ export async function openStage(opening: Opening, channel: StageChannel): Promis
   await Promise.all([db.start(), rawClient.connect()])
   const stage = new Stage({
     settings,
-    limits,
+    limits: { ...limits, transactionMs: await transactionMsOf(rawClient, limits.waitMs) },
     db,
     queues,
     documents: datasource.collection<LabDocument>(collectionName),

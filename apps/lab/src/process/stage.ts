@@ -79,7 +79,7 @@ export class Stage {
   }
 
   transaction<T>(body: () => Promise<T>): Promise<T> {
-    return this.db.transaction.begin(body, { deadlineMs: this.limits.waitMs })
+    return this.db.transaction.begin(body, { deadlineMs: this.limits.transactionMs })
   }
 
   call<J extends JobDefinition>(job: J, input: JobInput<J>, level?: number): Promise<JobResult<J>> {

@@ -1,4 +1,11 @@
-import type { Activity, BeginOptions, DatasourcePool, ErrorClass, OpenPoolOptions } from '@strata/db-context'
+import type {
+  Activity,
+  BeginOptions,
+  DatasourcePool,
+  ErrorClass,
+  OpenPoolOptions,
+  TransactionLifetime,
+} from '@strata/db-context'
 import type { Collection, Document, MongoClient } from 'mongodb'
 import { classify } from '../classify.ts'
 import { observePool } from '../metrics.ts'
@@ -7,6 +14,7 @@ import { outsideAnyContext } from '../outside-any-context.ts'
 import { Streams } from '../service/streams.ts'
 import { serverUnreachable } from '../translate.ts'
 import { createClient } from './client.ts'
+import { readLifetime } from './lifetime.ts'
 import { readTopology, type Topology } from './topology.ts'
 import { MongoTransaction } from './transaction.ts'
 import { ActivityPhases, PoolUsage } from './usage.ts'
@@ -67,6 +75,10 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  transactionLifetime(): Promise<TransactionLifetime> {
+    return readLifetime(this.client, this.settings.startTimeoutMs)
   }
 
   begin(options: BeginOptions): MongoTransaction {

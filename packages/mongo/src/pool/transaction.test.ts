@@ -1,5 +1,5 @@
 import { type Activity, deadlineIn } from '@strata/db-context'
-import { Db, MongoClient } from 'mongodb'
+import { ClientSession, Db, MongoClient } from 'mongodb'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { MongoTransaction, type TransactionPool } from './transaction.ts'
 
@@ -85,4 +85,18 @@ it('lends the id of a session that has ended well', async () => {
   await failure(transaction)
   await transaction.end()
   expect(client.startSession().id?.id.toString('hex')).toBe(id)
+})
+
+it('gives the driver the concerns that it was begun with', () => {
+  const started = vi.spyOn(ClientSession.prototype, 'startTransaction')
+  onTestFinished(() => started.mockRestore())
+  const pool: TransactionPool = {
+    client: new MongoClient('mongodb://127.0.0.1'),
+    writeConcernTimeoutMs: 1000,
+    send: (_, send) => send(),
+  }
+  const concerns = { readConcern: 'local', writeConcern: { w: 1, journal: true } } as const
+  new MongoTransaction(pool, { id: 'tx', deadline: deadlineIn(120), activity, concerns })
+  const expected = { readConcern: { level: 'local' }, writeConcern: { w: 1, journal: true, wtimeoutMS: 1000 } }
+  expect(started).toHaveBeenCalledExactlyOnceWith(expect.objectContaining(expected))
 })

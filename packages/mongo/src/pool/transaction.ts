@@ -9,6 +9,7 @@ import {
 import type { ClientSession, MongoClient } from 'mongodb'
 import { codeOf, hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
 import { poolTimeout, serverUnreachable } from '../translate.ts'
+import { readConcerns } from './concerns.ts'
 
 export interface TransactionPool {
   readonly client: MongoClient
@@ -33,10 +34,11 @@ export class MongoTransaction implements DatasourceTransaction {
   constructor(pool: TransactionPool, begin: BeginOptions) {
     this.#pool = pool
     this.#begin = begin
+    const concerns = readConcerns(begin.concerns)
     this.session = pool.client.startSession()
     this.session.startTransaction({
-      readConcern: { level: 'snapshot' },
-      writeConcern: { w: 'majority', wtimeoutMS: pool.writeConcernTimeoutMs },
+      readConcern: concerns.readConcern,
+      writeConcern: { ...concerns.writeConcern, wtimeoutMS: pool.writeConcernTimeoutMs },
       readPreference: 'primary',
       maxCommitTimeMS: pool.writeConcernTimeoutMs,
     })
