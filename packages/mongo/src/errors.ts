@@ -13,6 +13,10 @@ export const mongoErrors = {
     ...refused,
     when: 'The server cannot hold the connections of this process, and of those declared with it, beside those of the registered ones',
   },
+  DOCUMENT_TOO_LARGE: {
+    ...refused,
+    when: 'A document, or a command with it, is larger than the 16 MiB that MongoDB takes',
+  },
   OPERATION_TIMEOUT: {
     outcome: 'unknown',
     transient: false,
@@ -26,6 +30,7 @@ export const mongoErrors = {
   SESSION_REFUSED: { ...refused, when: 'An operation was given a `session`; the level it is called at decides that' },
   STREAM_LIMIT: { ...later, when: 'More change streams than `streamsMax` were to be open at once' },
   TOPOLOGY_UNSUPPORTED: { ...refused, when: 'The server is a standalone, which has no transactions' },
+  TRANSACTION_TOO_LARGE: { ...refused, when: 'A transaction has written more than the server can keep for it' },
   WRITE_UNCONFIRMED: {
     outcome: 'applied',
     transient: false,

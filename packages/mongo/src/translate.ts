@@ -1,6 +1,8 @@
 import { type Activity, dbContextError, type Outcome, type StrataError } from '@strata/db-context'
 import { codeOf, hasName, isServerError, isWaitQueueTimeout } from './classify.ts'
 import { mongoError } from './errors.ts'
+import { sessionTaken } from './session-taken.ts'
+import { tooLarge } from './too-large.ts'
 
 const maxTimeExpired = 50
 const writeConcernTimeout = 64
@@ -50,7 +52,7 @@ export function translate(error: unknown, sent: Sent): unknown {
   if (hasName(error, 'MongoClientClosedError')) return stopped(sent.what, { cause: error, outcome: 'unknown' })
   if (isTimeLimit(error)) return timeLimit(error, sent)
   if (isUnconfirmed(error)) return unconfirmed(sent.what, { cause: error, outcome: 'applied' })
-  return error
+  return sessionTaken(sent.what, error) ?? tooLarge(error, { what: sent.what, outcome: sent.outcomeAtLimit }) ?? error
 }
 
 export function unconfirmed(what: string, { cause, outcome }: { cause: unknown; outcome: Outcome }): StrataError {

@@ -8,6 +8,7 @@ import {
 } from '@strata/db-context'
 import type { ClientSession, MongoClient } from 'mongodb'
 import { codeOf, hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
+import { sessionTaken, takenError } from '../session-taken.ts'
 import { poolTimeout, serverUnreachable } from '../translate.ts'
 import { readConcerns } from './concerns.ts'
 
@@ -42,6 +43,10 @@ export class MongoTransaction implements DatasourceTransaction {
       readPreference: 'primary',
       maxCommitTimeMS: pool.writeConcernTimeoutMs,
     })
+    // Whoever got hold of the session could end this transaction, and have another one committed in its place.
+    this.session.startTransaction = () => {
+      throw takenError('startTransaction')
+    }
   }
 
   /**
@@ -50,13 +55,15 @@ export class MongoTransaction implements DatasourceTransaction {
    * its wait queue without having sent anything, which leaves the documents locked for a minute.
    */
   async commit(): Promise<void> {
+    const what = `commit of transaction ${this.#begin.id}`
+    if (this.session.hasEnded) throw takenError(what)
     let sent = false
     for (;;) {
       try {
         await this.#send(() => this.session.commitTransaction())
         return
       } catch (error) {
-        if (isRefusal(error, sent)) throw error
+        if (isRefusal(error, sent)) throw sessionTaken(what, error) ?? error
         sent ||= !isUnsent(error)
         const isOver = remainingMs(this.#begin.deadline) <= commitPauseMs || isClosed(error)
         if (isOver) throw this.#giveUp(error, sent)
