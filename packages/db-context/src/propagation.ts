@@ -116,7 +116,7 @@ export const conducts = {
 export const isConduct = (cell: ConductName | PropagationRefusal): cell is ConductName => Object.hasOwn(conducts, cell)
 
 /** What comes of a cell that refuses: the inner body never runs, and a caught refusal leaves the outer transaction as it is. */
-export function refusalEnd(code: PropagationRefusal, inside: boolean, end: InnerEnd): PropagationEnd {
+function refusalEnd(code: PropagationRefusal, inside: boolean, end: InnerEnd): PropagationEnd {
   const caught = end === 'caught'
   if (!inside) return caught ? { inner: false, order: ['body'] } : { inner: false, error: code, order: [] }
   if (caught) return { inner: false, outer: true, order: ['body', 'outer commit'] }

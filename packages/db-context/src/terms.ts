@@ -10,8 +10,8 @@ export interface BeginTransactionOptions extends TransactionConcerns {
   /** Default `required`: joins the open transaction of this datasource and level, or begins one; see `propagations`. */
   readonly propagation?: Propagation
   /**
-   * Milliseconds from the moment it has its connection; default `transaction.deadlineMs` of the context (30,000), at most what
-   * the unit of work has left. Below the server's own lifetime of transactions, else `CONFIG`.
+   * Milliseconds from the moment it first has its connection, all its attempts together; default `transaction.deadlineMs` of the
+   * context (30,000), at most what the unit of work has left. Below the server's own lifetime of transactions, else `CONFIG`.
    */
   readonly deadlineMs?: number
   /** Attempts after a transient failure that is not a conflict; default 3, and 0 turns every retry off. */

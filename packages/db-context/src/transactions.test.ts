@@ -110,6 +110,26 @@ describe('a retried transaction', () => {
     await holder.free()
   })
 
+  it('has one deadline for all its attempts', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    let bodies = 0
+    let end = Number.POSITIVE_INFINITY
+    const body = async () => {
+      bodies += 1
+      end = Math.min(end, performance.now() + db.propagator.call('j').remainingMs)
+      expect(performance.now() + db.propagator.call('j').remainingMs).toBeLessThan(end + 5)
+      await fake.add('x')
+    }
+    const begun = db.run(() => db.transaction.begin(body, { deadlineMs: 100 }))
+    await expect(begun).rejects.toEqual(
+      expect.objectContaining({ code: 'TRANSACTION_TIMEOUT', outcome: 'not-applied' }),
+    )
+    expect(bodies).toBeGreaterThan(1)
+    await holder.free()
+  })
+
   it('is not saved by a body that catches the conflict', async () => {
     const made = make()
     const { db, fake } = made

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { attempt } from './attempt.ts'
 import type { Activity } from './datasource.ts'
-import { deadlineIn } from './deadline.ts'
 import { HookRunner, type HookRunnerOptions, PlainHooks } from './hooks.ts'
 import type { Ledger } from './ledger.ts'
 import { checkLevel } from './level.ts'
-import type { LevelPool, Pools } from './pool.ts'
-import { describePool } from './pool.ts'
+import { newTransaction, type Place, type Run, repeat } from './place.ts'
+import type { Pools } from './pool.ts'
 import { type Conduct, conducts, isConduct, type PropagationRefusal, propagations } from './propagation.ts'
 import { currentChain } from './propagator.ts'
 import { dbContextError } from './registry.ts'
@@ -20,8 +19,8 @@ import {
   type Scope,
 } from './scope.ts'
 import type { Statements } from './statement.ts'
-import { type BeginTransactionOptions, checkBegin, refuseOtherTerms, type TransactionTerms, termsOf } from './terms.ts'
-import { Transaction } from './transaction.ts'
+import { type BeginTransactionOptions, checkBegin, refuseOtherTerms, termsOf } from './terms.ts'
+import type { Transaction } from './transaction.ts'
 import { PoolWait } from './wait.ts'
 
 export interface TransactionsOptions extends HookRunnerOptions {
@@ -118,6 +117,7 @@ export class Transactions {
       enclosing,
       signal: enclosing ? AbortSignal.any([signal, enclosing.innerSignal]) : signal,
       wait: new PoolWait(pool.timeoutMs),
+      deadline: undefined,
     }
   }
 
@@ -133,7 +133,7 @@ export class Transactions {
       let run: Run<T>
       try {
         activity.phase = 'holding'
-        run = await this.#run(at, work, open(at, activity))
+        run = await this.#run(at, work, newTransaction(at, activity))
       } finally {
         permit.release()
       }
@@ -174,71 +174,6 @@ export class Transactions {
   }
 }
 
-/** What all attempts of one transaction share. */
-interface Place {
-  readonly id: string
-  readonly startedAt: number
-  readonly name: string | undefined
-  readonly terms: TransactionTerms
-  readonly scope: Scope
-  readonly datasource: string
-  readonly pool: LevelPool
-  readonly enclosing: Transaction | undefined
-  /** Aborted when the unit of work, or the transaction around this one, is over. */
-  readonly signal: AbortSignal
-  readonly wait: PoolWait
-}
-
-interface Failed {
-  readonly transaction: Transaction
-  readonly error: unknown
-}
-
-type Run<T> = { readonly transaction: Transaction; readonly value: T } | Failed
-
-/**
- * Waits, with permit and session given back, before another attempt. Only a failure that was the first of this transaction, and
- * that its own server calls transient, leads to one: what a body threw before, or a deadline, is an answer.
- *
- * @throws the error of the last attempt, or why there is no other
- */
-async function repeat(
-  { transaction, error }: Failed,
-  { scope, pool, signal }: Place,
-  budget: RetryBudget,
-): Promise<void> {
-  const own = transaction.serverFailure
-  if (!own || own.cause !== transaction.failure?.cause || transaction.state !== 'rolled-back') throw error
-  if (budget.isOff || signal.aborted || scope.unit.ended) throw error
-  const kind = pool.adapter.classify(own.cause)
-  if (!kind.transient) throw error
-  if (transaction.effects.length > 0) throw retryUnsafe(transaction, own.cause)
-  await budget.next(own.cause, kind, signal)
-}
-
-function open(at: Place, activity: Activity): Transaction {
-  const { id, name, terms, scope, datasource, pool } = at
-  const { readConcern, writeConcern } = terms
-  const deadline = Math.min(deadlineIn(terms.deadlineMs), scope.unit.deadline)
-  const concerns = { ...(readConcern && { readConcern }), ...(writeConcern && { writeConcern }) }
-  return new Transaction({
-    id,
-    startedAt: at.startedAt,
-    name,
-    datasource,
-    level: scope.level,
-    terms,
-    deadline,
-    outerSignal: at.signal,
-    hold: {
-      rank: pool.rank,
-      unit: scope.unit.id,
-      what: `the connection of transaction ${name ?? id} on ${describePool(pool)}`,
-    },
-    handle: pool.adapter.begin({ id, deadline, activity, concerns }),
-  })
-}
-
 /** @throws CONFIG, and whatever the body throws */
 async function join<T>(transaction: Transaction, work: Work<T>): Promise<T> {
   refuseOtherTerms(transaction, work)
@@ -262,14 +197,4 @@ function refused(
     PROPAGATION_UNSUPPORTED: `Propagation is nested and ${datasource} has no savepoints: use 'requires-new', or 'required' to join`,
   }[code]
   return dbContextError(code, message, { details })
-}
-
-function retryUnsafe(transaction: Transaction, cause: unknown) {
-  const { effects } = transaction
-  return dbContextError(
-    'RETRY_UNSAFE',
-    `Transaction ${transaction.name ?? transaction.id} was rolled back by a transient error and not run again, ` +
-      `because its body had already caused: ${effects.join(', ')}`,
-    { details: { transaction: transaction.id, effects: [...effects] }, cause },
-  )
 }

@@ -56,6 +56,39 @@ test('a push in a transaction is sent after the commit', async () => {
   expect(await pushed.result()).toBe(4)
 })
 
+test('a push of what cannot be serialised fails in the body: nothing is written, and nothing is sent', async () => {
+  const any = defineJob({ name: 'any', input: z.any(), output: z.any() })
+  const circle: { self?: unknown } = {}
+  circle.self = circle
+  const db = stage.db()
+  const queues = stage.queues(db)
+  for (const data of [1n, circle, { at: new Date(0) }, { run: () => {} }]) {
+    let first = ''
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        first = (await queues.push(job, { n: 1 })).id
+        await queues.push(any, data)
+      }),
+    )
+    await expect(begun).rejects.toMatchObject({ code: 'INPUT_INVALID', outcome: 'not-applied' })
+    expect(await queues.queue(job).getJob(first)).toBeUndefined()
+  }
+})
+
+test('a push in a body without transaction is sent at once', async () => {
+  const db = stage.db()
+  const queues = stage.queues(db)
+  await db.run(() =>
+    db.transaction.begin(async () => {
+      const push = async () => {
+        const { id } = await queues.push(job, { n: 1 })
+        expect(await queues.queue(job).getJob(id)).toBeDefined()
+      }
+      await db.transaction.begin(push, { propagation: 'not-supported' })
+    }),
+  )
+})
+
 test('a push in a transaction that is rolled back is never sent', async () => {
   const db = stage.db()
   const queues = stage.queues(db)

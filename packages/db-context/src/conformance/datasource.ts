@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { hasCode } from '../error.ts'
 import { type Bench, casesOf, type DatasourceCase, failure, level, waitFor } from './bench.ts'
+import { concurrencyCases } from './concurrency.ts'
 import { propagationCases } from './propagation.ts'
 
 const cases: Record<string, (bench: Bench) => Promise<void>> = {
@@ -140,4 +141,8 @@ const cases: Record<string, (bench: Bench) => Promise<void>> = {
  * What every adapter of a datasource has to satisfy, run on the fake and on the real one alike. Bring any test runner: each
  * case is a name and a function that rejects when it does not hold.
  */
-export const datasourceConformance: readonly DatasourceCase[] = [...casesOf(cases), ...propagationCases]
+export const datasourceConformance: readonly DatasourceCase[] = [
+  ...casesOf(cases),
+  ...concurrencyCases,
+  ...propagationCases,
+]
