@@ -17,7 +17,8 @@ export async function attempt<T>(transaction: Transaction, body: () => Promise<T
     return value
   } catch (thrown) {
     if (transaction.isOpen) await rollBack(transaction, thrown)
-    throw isError(thrown) ? thrown : notAnError(transaction, thrown)
+    await transaction.innerEnded()
+    throw isError(thrown) ? withEffects(transaction, thrown) : notAnError(transaction, thrown)
   } finally {
     await transaction.handle.end()
   }
@@ -73,6 +74,14 @@ function rollbackOnly({ id, name, failure, effects }: Transaction) {
     outcome: outcomeOf(effects),
     cause: failure?.cause,
   })
+}
+
+/** What was in mid-commit when the error was made may have become an effect: the error must not deny it. */
+function withEffects({ id, effects }: Transaction, error: unknown): unknown {
+  const isOurs = hasCode(error, 'TRANSACTION_TIMEOUT') || hasCode(error, 'ROLLBACK_ONLY')
+  if (!isOurs || error.details['transaction'] !== id || error.outcome === outcomeOf(effects)) return error
+  const { code, message, details, cause } = error
+  return dbContextError(code, message, { outcome: outcomeOf(effects), details: { ...details, effects }, cause })
 }
 
 /** Of another realm too. */

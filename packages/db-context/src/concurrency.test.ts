@@ -131,6 +131,59 @@ describe('siblings in one transaction', () => {
     expect([bodies, await read('inner', 'x')]).toEqual([1, [1, 1]])
   })
 
+  it('an inner transaction of a unit of its own that is under way is an effect, and none once it is rolled back', async () => {
+    const made = make()
+    const { db, fake, read } = made
+    const free = await holdX(made)
+    const commit = slowCommits(made, 1)
+    let bodies = 0
+    let inner: Promise<void> | undefined
+    const failed = () =>
+      db.run(() => db.switchDbIsolate(() => db.transaction.begin(() => Promise.reject(new Error('no')))))
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        bodies += 1
+        await failed().catch(() => {})
+        if (bodies === 2) {
+          inner = db.run(() => db.switchDbIsolate(() => db.transaction.begin(() => fake.add('inner'))))
+          await commit.begun
+        }
+        await fake.add('x')
+      }),
+    )
+    await expect(begun).rejects.toMatchObject({ code: 'RETRY_UNSAFE', outcome: 'unknown' })
+    commit.go()
+    await inner
+    await free()
+    expect([bodies, await read('inner', 'x')]).toEqual([2, [1, 1]])
+  })
+
+  it('a deadline that passes while an inner transaction commits does not deny that effect', async () => {
+    const made = make()
+    const { db, fake, read } = made
+    const commit = slowCommits(made, 1)
+    const begun = db.run(() =>
+      db.transaction.begin(
+        async () => {
+          db.current.transaction?.signal.addEventListener('abort', () => setTimeout(commit.go, 20))
+          await db.transaction.begin(() => fake.add('inner'), { ...own, name: 'audit' })
+        },
+        { deadlineMs: 50 },
+      ),
+    )
+    const details = expect.objectContaining({ effects: ['transaction audit'] })
+    await expect(begun).rejects.toMatchObject({ code: 'TRANSACTION_TIMEOUT', outcome: 'unknown', details })
+    expect(await read('inner')).toEqual([1])
+  })
+
+  it('a deadline that passes while an inner transaction is open takes it along: nothing is applied', async () => {
+    const { db, fake, read } = make()
+    const body = () => fake.add('inner').then(() => new Promise(() => {}))
+    const begun = db.run(() => db.transaction.begin(() => db.transaction.begin(body, own), { deadlineMs: 50 }))
+    await expect(begun).rejects.toMatchObject({ code: 'TRANSACTION_TIMEOUT', outcome: 'not-applied' })
+    expect(await read('inner')).toEqual([0])
+  })
+
   it('a call at a deeper level is given up with the transaction around it', async () => {
     const { db } = make()
     let signal: AbortSignal | undefined

@@ -32,6 +32,13 @@ const termNames = ['deadlineMs', 'retries', 'readConcern', 'writeConcern'] as co
 
 const retriesLimit = 1000
 
+/** The propagations that ever begin a transaction. */
+const beginning = new Set(
+  Object.entries(propagations)
+    .filter(([, row]) => Object.values(row).some(cell => isConduct(cell) && conducts[cell].transaction === 'own'))
+    .map(([propagation]) => propagation),
+)
+
 /**
  * Checks what can be checked before it is known whether anything is begun. Options that would go unused are refused too: one
  * who gives a deadline relies on it.
@@ -43,7 +50,7 @@ export function checkBegin(options: BeginTransactionOptions): void {
   if (!Object.hasOwn(propagations, propagation)) throw unknownPropagation(propagation)
   checkMs('deadlineMs', deadlineMs)
   checkWhole('retries', retries, { min: 0, max: retriesLimit })
-  if (canBegin(propagation)) return
+  if (beginning.has(propagation)) return
   for (const option of termNames) {
     if (options[option] === undefined) continue
     throw dbContextError(
@@ -52,10 +59,6 @@ export function checkBegin(options: BeginTransactionOptions): void {
       { details: { option, got: options[option], propagation } },
     )
   }
-}
-
-function canBegin(propagation: Propagation): boolean {
-  return Object.values(propagations[propagation]).some(cell => isConduct(cell) && conducts[cell].transaction === 'own')
 }
 
 export function termsOf(options: BeginTransactionOptions, deadlineMsDefault: number): TransactionTerms {

@@ -51,7 +51,8 @@ export class Transaction implements HookOwner {
   readonly #closers = new Set<() => Promise<void>>()
   /** Attempts of transactions of their own that the body has begun deeper, or on another datasource. */
   readonly #inner = new Set<Promise<unknown>>()
-  readonly #innerAbort = new AbortController()
+  /** Made when it is asked for: most transactions enclose none, and one costs as much as a statement. */
+  #innerAbort: AbortController | undefined
   #tail: Promise<unknown> = Promise.resolve()
   #closed = false
   #failure: TransactionFailure | undefined
@@ -120,6 +121,7 @@ export class Transaction implements HookOwner {
 
   /** Aborted when this transaction takes no more: what it encloses is to end as well. */
   get innerSignal(): AbortSignal {
+    this.#innerAbort ??= new AbortController()
     return this.#innerAbort.signal
   }
 
@@ -163,7 +165,7 @@ export class Transaction implements HookOwner {
       this.fail(failure.cause)
       this.#abort.abort(failure.cause)
     }
-    if (this.#inner.size > 0) this.#innerAbort.abort(this.#outlived())
+    this.#innerAbort?.abort(this.#outlived())
     await this.#tail
     this.#closed = true
     const closers = [...this.#closers]

@@ -146,18 +146,14 @@ export class Transactions {
 
   async #run<T>(at: Place, work: Work<T>, transaction: Transaction): Promise<Run<T>> {
     const inner = innerScope(at.scope, { transaction, datasource: at.datasource })
-    // Of now: one that fails while this commits is rolled back, and not open any more, before it decides on a retry.
-    const around = [...openTransactions(at.scope)]
+    const noteEnd = noteEffects(at.scope, `transaction ${transaction.name ?? transaction.id}`)
     try {
       return { transaction, value: await attempt(transaction, () => this.#options.enter(inner, work.body)) }
     } catch (error) {
       return { transaction, error }
     } finally {
       // A commit in doubt may have been applied: to the transactions around it, it is an effect as well.
-      if (transaction.state !== 'rolled-back') {
-        const what = `transaction ${transaction.name ?? transaction.id}`
-        for (const outer of around) outer.effects.push(what)
-      }
+      noteEnd(transaction.state !== 'rolled-back')
     }
   }
 
@@ -171,6 +167,23 @@ export class Transactions {
       what: `transaction ${name ?? ''}`.trim(),
       since: performance.now(),
     })
+  }
+}
+
+/**
+ * Notes the effect of a transaction in those that are open around it now: one of them may be over before this commits. Those of
+ * its own unit wait for its end. Those of a unit around that do not, and cannot know: to them it is an effect from its
+ * begin, until it has been rolled back.
+ */
+function noteEffects(scope: Scope, what: string): (isEffect: boolean) => void {
+  const around = [...openTransactions(scope)]
+  if (around.length === 0) return () => {}
+  const waiting = around.filter(({ hold }) => hold.unit === scope.unit.id)
+  const others = around.filter(({ hold }) => hold.unit !== scope.unit.id)
+  for (const { effects } of others) effects.push(what)
+  return isEffect => {
+    if (isEffect) for (const { effects } of waiting) effects.push(what)
+    else for (const { effects } of others) effects.splice(effects.indexOf(what), 1)
   }
 }
 
