@@ -3,6 +3,7 @@ import { dbContextError, deadlineIn, hasCode, type OutgoingCall, remainingMs } f
 import type { JobsOptions } from 'bullmq'
 import { late, within } from './bound.ts'
 import { type Caller, stopped } from './caller.ts'
+import { checkJob } from './job-check.ts'
 import type { JobDefinition } from './job-definition.ts'
 import { newJobId } from './job-id.ts'
 import { pushLane } from './lane.ts'
@@ -68,6 +69,7 @@ export async function push(
   }
   const id = bullmq.jobId ?? newJobId()
   if (!plan.defer) return pushed({ ...made, id: await publish(id), published: true })
+  checkJob(caller.lanes.queue(lane.name), { name: job.name, data, options: { ...bullmq, jobId: id } })
   const deferred: Push = { ...made, id, published: false }
   plan.defer(async () => {
     try {

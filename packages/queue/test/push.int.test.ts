@@ -75,6 +75,18 @@ test('a push of what cannot be serialised fails in the body: nothing is written,
   }
 })
 
+test.each([
+  ['an id that is a number', { jobId: '7' }],
+  ['a fraction of a priority', { priority: 1.5 }],
+  ['a deduplication without an id', { deduplication: { id: '' } }],
+])('a push with %s fails in the body, not after the commit', async (_, options) => {
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const begun = db.run(() => db.transaction.begin(() => queues.push(job, { n: 1 }, options)))
+  await expect(begun).rejects.toMatchObject({ code: 'SEND_FAILED', outcome: 'not-applied' })
+  expect(stage.reports).toEqual([])
+})
+
 test('a push in a body without transaction is sent at once', async () => {
   const db = stage.db()
   const queues = stage.queues(db)
