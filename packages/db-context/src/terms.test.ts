@@ -40,6 +40,12 @@ describe('the terms of a transaction', () => {
     expect(await db.run(() => fake.read('x'))).toBe(1)
   })
 
+  it('a longer deadline than the transaction has is kept by it', async () => {
+    const { db } = make()
+    const inner = () => db.transaction.begin(async () => 'ran', { deadlineMs: 35_000 })
+    expect(await db.run(() => db.transaction.begin(inner))).toBe('ran')
+  })
+
   it.each(given)('%s is refused with what never begins a transaction', async (option, terms) => {
     const { db } = make()
     for (const propagation of ['supports', 'mandatory', 'not-supported', 'never'] as const) {

@@ -79,7 +79,7 @@ export function refuseOtherTerms(
   for (const option of termNames) {
     const got = options[option]
     const expected = terms[option]
-    if (got === undefined || isEqual(got, expected)) continue
+    if (got === undefined || isKept(option, got, expected)) continue
     throw dbContextError(
       'CONFIG',
       `Option ${option} is ${print(got)}, but transaction ${name ?? id}, which this one joins, has ${print(expected)}: ` +
@@ -90,6 +90,11 @@ export function refuseOtherTerms(
 }
 
 const print = (value: unknown) => (value === undefined ? 'none' : JSON.stringify(value))
+
+/** A deadline is the longest that may pass: one that is no shorter than the transaction's is kept by it. */
+function isKept(option: (typeof termNames)[number], got: unknown, expected: unknown): boolean {
+  return isEqual(got, expected) || (option === 'deadlineMs' && Number(got) > Number(expected))
+}
 
 /** Concerns are compared by what they say, not by the order of their fields. */
 function isEqual(one: unknown, two: unknown): boolean {

@@ -27,8 +27,8 @@ registered, each for 30 s at most. A plain body has hooks as well: \`afterCommit
 rejected, although its statements stand. Where a commit is \`COMMIT_UNKNOWN\`, neither kind is run. Outside any \`begin\`
 a hook is \`TRANSACTION_MISSING\`, after its end \`TRANSACTION_ENDED\`.
 
-Only \`required\` and \`requires-new\` take \`deadlineMs\`, \`retries\`, \`readConcern\` and \`writeConcern\`; a body that joins may repeat those of
-the open transaction, and other ones are \`CONFIG\`.`
+Only \`required\` and \`requires-new\` take \`deadlineMs\`, \`retries\`, \`readConcern\` and \`writeConcern\`; a body that joins may ask for those of
+the open transaction, and for a longer deadline, which is kept by the shorter one; anything else is \`CONFIG\`.`
 
 function choice(): string {
   const rows = Object.entries(propagations).map(
