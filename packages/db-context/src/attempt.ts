@@ -57,10 +57,14 @@ async function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Pr
   }
 }
 
+const effectsOf = ({ effects, calls }: Transaction): string[] => [...effects, ...calls]
+
 /** A transaction that was rolled back is not applied; what its body has caused outside it may be. */
 const outcomeOf = (effects: readonly string[]): Outcome => (effects.length > 0 ? 'unknown' : 'not-applied')
 
-function timedOut({ id, name, level, effects }: Transaction) {
+function timedOut(transaction: Transaction) {
+  const { id, name, level } = transaction
+  const effects = effectsOf(transaction)
   return dbContextError(
     'TRANSACTION_TIMEOUT',
     `Transaction ${name ?? id} was not ready to commit within its deadlineMs: rolled back`,
@@ -68,7 +72,9 @@ function timedOut({ id, name, level, effects }: Transaction) {
   )
 }
 
-function rollbackOnly({ id, name, failure, effects }: Transaction) {
+function rollbackOnly(transaction: Transaction) {
+  const { id, name, failure } = transaction
+  const effects = effectsOf(transaction)
   return dbContextError('ROLLBACK_ONLY', `Transaction ${name ?? id} cannot be committed: ${failure?.why}`, {
     details: { transaction: id, effects },
     outcome: outcomeOf(effects),
@@ -77,7 +83,9 @@ function rollbackOnly({ id, name, failure, effects }: Transaction) {
 }
 
 /** What was in mid-commit when the error was made may have become an effect: the error must not deny it. */
-function withEffects({ id, effects }: Transaction, error: unknown): unknown {
+function withEffects(transaction: Transaction, error: unknown): unknown {
+  const { id } = transaction
+  const effects = effectsOf(transaction)
   const isOurs = hasCode(error, 'TRANSACTION_TIMEOUT') || hasCode(error, 'ROLLBACK_ONLY')
   if (!isOurs || error.details['transaction'] !== id || error.outcome === outcomeOf(effects)) return error
   const { code, message, details, cause } = error
@@ -87,10 +95,11 @@ function withEffects({ id, effects }: Transaction, error: unknown): unknown {
 /** Of another realm too. */
 const isError = (thrown: unknown) => thrown instanceof Error || isNativeError(thrown)
 
-function notAnError({ id, name, effects }: Transaction, thrown: unknown) {
+function notAnError(transaction: Transaction, thrown: unknown) {
+  const { id, name } = transaction
   return dbContextError(
     'NOT_AN_ERROR',
     `Body of transaction ${name ?? id} threw ${thrown === null ? 'null' : `a value of type ${typeof thrown}`}, not an error: rolled back`,
-    { details: { transaction: id, thrown }, outcome: outcomeOf(effects), cause: thrown },
+    { details: { transaction: id, thrown }, outcome: outcomeOf(effectsOf(transaction)), cause: thrown },
   )
 }

@@ -83,7 +83,7 @@ export interface DbContext extends AsyncDisposable {
     /**
      * Runs `fn` in a transaction and commits it; an error of `fn` rolls back and is rethrown. When this resolves the commit is
      * applied (majority), the connection is given back and the `afterCommit` hooks have run. A transient failure runs `fn`
-     * again, unless it has caused effects outside (`RETRY_UNSAFE`). Inside an open transaction of the same datasource and
+     * again, unless that would repeat effects outside (`RETRY_UNSAFE`). Inside an open transaction of the same datasource and
      * level it joins that one, which can then only be rolled back when `fn` fails; `propagation` chooses otherwise.
      *
      * @throws POOL_TIMEOUT, TRANSACTION_TIMEOUT, LOCK_TIMEOUT, RETRIES_EXHAUSTED, ROLLBACK_ONLY, NOT_AN_ERROR, CONFIG,

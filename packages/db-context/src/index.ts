@@ -43,7 +43,7 @@ export {
   propagationEnd,
   propagations,
 } from './propagation.ts'
-export type { IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './propagator.ts'
+export type { CallStep, IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './propagator.ts'
 export { type DbContextErrorCode, dbContextError, dbContextErrors } from './registry.ts'
 export type { BeginTransactionOptions } from './terms.ts'
 export type { PoolWait } from './wait.ts'

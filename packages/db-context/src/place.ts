@@ -4,6 +4,7 @@ import { describePool, type LevelPool } from './pool.ts'
 import { dbContextError } from './registry.ts'
 import type { RetryBudget } from './retry.ts'
 import type { Scope } from './scope.ts'
+import type { Steps } from './steps.ts'
 import type { TransactionTerms } from './terms.ts'
 import { Transaction } from './transaction.ts'
 import type { PoolWait } from './wait.ts'
@@ -21,6 +22,7 @@ export interface Place {
   /** Aborted when the unit of work, or the transaction around this one, is over. */
   readonly signal: AbortSignal
   readonly wait: PoolWait
+  readonly steps: Steps
   /** Of the whole: counted from the first permit, and not begun anew by an attempt. */
   deadline: Deadline | undefined
 }
@@ -40,7 +42,7 @@ export type Run<T> = { readonly transaction: Transaction; readonly value: T } | 
  */
 export async function repeat(
   { transaction, error }: Failed,
-  { scope, pool, signal }: Place,
+  { scope, pool, signal, steps }: Place,
   budget: RetryBudget,
 ): Promise<void> {
   const own = transaction.serverFailure
@@ -48,7 +50,8 @@ export async function repeat(
   if (budget.isOff || signal.aborted || scope.unit.ended) throw error
   const kind = pool.adapter.classify(own.cause)
   if (!kind.transient) throw error
-  if (transaction.effects.length > 0) throw retryUnsafe(transaction, own.cause)
+  const effects = [...transaction.effects, ...steps.lost]
+  if (effects.length > 0) throw retryUnsafe(transaction, effects, own.cause)
   if (remainingMs(transaction.deadline) === 0) throw outOfTime(transaction, own.cause)
   await budget.next(own.cause, kind, signal)
 }
@@ -74,6 +77,7 @@ export function newTransaction(at: Place, activity: Activity): Transaction {
       what: `the connection of transaction ${name ?? id} on ${describePool(pool)}`,
     },
     handle: pool.adapter.begin({ id, deadline, activity, concerns }),
+    steps: at.steps,
   })
 }
 
@@ -85,12 +89,11 @@ function outOfTime({ id, name, level }: Transaction, cause: unknown) {
   )
 }
 
-function retryUnsafe(transaction: Transaction, cause: unknown) {
-  const { effects } = transaction
+function retryUnsafe(transaction: Transaction, effects: readonly string[], cause: unknown) {
   return dbContextError(
     'RETRY_UNSAFE',
     `Transaction ${transaction.name ?? transaction.id} was rolled back by a transient error and not run again, ` +
       `because its body had already caused: ${effects.join(', ')}`,
-    { details: { transaction: transaction.id, effects: [...effects] }, cause },
+    { details: { transaction: transaction.id, effects }, cause },
   )
 }

@@ -5,7 +5,14 @@ import { checkDeeper, checkLevel } from './level.ts'
 import type { DeclaredProcesses } from './options.ts'
 import { laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { enclosingTransaction, innermostTransaction, openTransactions, refuseEscaped, type Scope } from './scope.ts'
+import {
+  enclosingTransaction,
+  innermostOpen,
+  innermostTransaction,
+  openTransactions,
+  refuseEscaped,
+  type Scope,
+} from './scope.ts'
 import type { Transaction } from './transaction.ts'
 import { refuseHeld } from './wait.ts'
 
@@ -20,8 +27,30 @@ export interface OutgoingCall {
   readonly signal: AbortSignal
   readonly root: string
   readonly unit: string
-  /** To be called just before the job is sent: from then on no open transaction around the call is run again. */
-  sent(): void
+  /**
+   * To be called just before the job is sent. From then on no open transaction around the call is run again, unless it is sent as
+   * a step.
+   */
+  sent(options?: { readonly isStep?: boolean }): void
+  /** Where the call stands in the body of the transaction around it; to be asked at once, in the order of the calls. */
+  step(): CallStep | undefined
+}
+
+/**
+ * A call as the body of a transaction makes it, in whichever attempt. A sender that takes part gives a body that runs again what
+ * its call has come to before, instead of a second job; one that does not take part uses `OutgoingCall.sent` alone.
+ */
+export interface CallStep {
+  /** Made of the transaction's id and the call's place in the order of the body's calls: the same in each attempt. */
+  readonly id: string
+  /** One object for all calls of a transaction and of those inside it, as long as any attempt may follow. */
+  readonly owner: object
+  /** Aborted when the call is no longer waited for: not by a rollback that another attempt follows. */
+  readonly signal: AbortSignal
+  /** What became of the call is not known: no transaction around it is run again. */
+  lose(): void
+  /** The body made another call here before: no transaction around it can be committed. */
+  diverge(error: Error): void
 }
 
 /** Where a job that nobody awaits is to run, and the transaction whose commit it has to wait for. */
@@ -106,9 +135,10 @@ export function createPropagator(options: PropagatorOptions): Propagator {
         signal: enclosingTransaction(scope)?.signal ?? scope.unit.signal,
         root: scope.unit.root,
         unit: scope.unit.id,
-        sent: () => {
-          for (const transaction of openTransactions(scope)) transaction.effects.push(`call of ${name}`)
+        sent: ({ isStep = false } = {}) => {
+          for (const { calls, effects } of openTransactions(scope)) (isStep ? calls : effects).push(`call of ${name}`)
         },
+        step: () => stepOf(scope, name),
       }
     },
     push({ level } = {}) {
@@ -132,6 +162,22 @@ export function createPropagator(options: PropagatorOptions): Propagator {
     run: (job, body) => {
       checkLevel(job.level, levelsMax, [link(job), ...job.chain])
       return options.runUnit(job, body)
+    },
+  }
+}
+
+function stepOf(scope: Scope, name: string): CallStep | undefined {
+  const transaction = innermostOpen(scope)
+  if (!transaction) return undefined
+  const { steps } = transaction
+  const around = [...openTransactions(scope)]
+  return {
+    id: transaction.nextStep(),
+    owner: steps.root,
+    signal: enclosingTransaction(scope) ? steps.signal : AbortSignal.any([scope.unit.signal, steps.signal]),
+    lose: () => steps.lose(`call of ${name}`),
+    diverge: error => {
+      for (const each of around) each.fail(error)
     },
   }
 }

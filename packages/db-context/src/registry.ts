@@ -41,7 +41,7 @@ export const dbContextErrors = {
   RETRIES_EXHAUSTED: { ...later, when: 'A transaction failed with a transient error more often than `retries` allows' },
   RETRY_UNSAFE: {
     ...unknown,
-    when: 'A transaction failed with a transient error after its body had awaited a call, so it was not run again',
+    when: 'A transaction failed with a transient error after its body had caused what a second run would repeat (an inner commit, a call whose end is not known), so it was not run again',
   },
   ROLLBACK_ONLY: {
     ...refused,

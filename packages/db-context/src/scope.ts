@@ -84,6 +84,12 @@ export function* openTransactions(scope: Scope): Generator<Transaction> {
   }
 }
 
+/** The innermost of {@link openTransactions}. */
+export function innermostOpen(scope: Scope): Transaction | undefined {
+  for (const transaction of openTransactions(scope)) return transaction
+  return undefined
+}
+
 /**
  * The innermost thing that this scope holds at this rank or above: what forbids a wait for it. A plain loop, because it
  * runs before each statement: as a generator it cost a microsecond more.

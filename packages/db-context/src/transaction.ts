@@ -3,6 +3,7 @@ import type { Deadline } from './deadline.ts'
 import type { Hook, HookOwner } from './hooks.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
+import type { Steps } from './steps.ts'
 import type { TransactionTerms } from './terms.ts'
 
 export type TransactionState = 'open' | 'ending' | 'committed' | 'rolled-back' | 'unknown'
@@ -19,6 +20,7 @@ export interface TransactionOptions {
   readonly outerSignal: AbortSignal
   readonly hold: Hold
   readonly handle: DatasourceTransaction
+  readonly steps: Steps
 }
 
 /** Why a transaction can only be rolled back. */
@@ -42,8 +44,11 @@ export class Transaction implements HookOwner {
   readonly outerSignal: AbortSignal
   readonly hold: Hold
   readonly handle: DatasourceTransaction
-  /** Effects outside this transaction that a second run of its body would repeat: awaited calls, inner commits. */
+  readonly steps: Steps
+  /** Effects outside this transaction that a second run of its body would repeat: inner commits. */
   readonly effects: string[] = []
+  /** Effects that a second run does not repeat: awaited calls, whose results it is given. */
+  readonly calls: string[] = []
   readonly afterCommit: Hook[] = []
   readonly afterRollback: Hook[] = []
   state: TransactionState = 'open'
@@ -54,6 +59,7 @@ export class Transaction implements HookOwner {
   /** Made when it is asked for: most transactions enclose none, and one costs as much as a statement. */
   #innerAbort: AbortController | undefined
   #tail: Promise<unknown> = Promise.resolve()
+  #stepCount = 0
   #closed = false
   #failure: TransactionFailure | undefined
   #serverFailure: { readonly cause: unknown } | undefined
@@ -69,11 +75,19 @@ export class Transaction implements HookOwner {
     this.outerSignal = options.outerSignal
     this.hold = options.hold
     this.handle = options.handle
+    this.steps = options.steps
   }
 
   /** Aborted when the transaction is rolled back. */
   get signal(): AbortSignal {
     return this.#abort.signal
+  }
+
+  /** The id of the call, or inner transaction, that the body makes now. */
+  nextStep(): string {
+    const index = this.#stepCount
+    this.#stepCount += 1
+    return `${this.steps.id}.${index}`
   }
 
   /** True from begin until the connection is given back. */

@@ -13,12 +13,14 @@ import { RetryBudget } from './retry.ts'
 import {
   enclosingTransaction,
   findTransaction,
+  innermostOpen,
   innerScope,
   openTransactions,
   refuseEscaped,
   type Scope,
 } from './scope.ts'
 import type { Statements } from './statement.ts'
+import { Steps } from './steps.ts'
 import { type BeginTransactionOptions, checkBegin, refuseOtherTerms, termsOf } from './terms.ts'
 import type { Transaction } from './transaction.ts'
 import { PoolWait } from './wait.ts'
@@ -88,11 +90,13 @@ export class Transactions {
         last = run.transaction
         if (!('value' in run)) await repeat(run, place, budget)
         else {
+          place.steps.succeed()
           await this.#hooks.run(scope, last, 'afterCommit')
           return run.value
         }
       }
     } catch (error) {
+      place.steps.fail(error, { isCut: place.signal.aborted })
       if (last?.state === 'rolled-back') await this.#hooks.run(scope, last, 'afterRollback')
       throw error
     }
@@ -106,9 +110,13 @@ export class Transactions {
     pools.checkLifetime(datasource, { option: 'deadlineMs', ms: terms.deadlineMs })
     const enclosing = enclosingTransaction(scope)
     const { signal } = scope.unit
+    const around = innermostOpen(scope)
+    const step = around?.nextStep() ?? randomUUID()
     return {
-      id: randomUUID(),
-      startedAt: Date.now(),
+      // Another unit's is nobody's to wait for: its next run may begin while this one still goes on.
+      id: around && !enclosing ? randomUUID() : step,
+      startedAt: around?.steps.root.startOf(step) ?? Date.now(),
+      steps: new Steps(step, around?.steps),
       name: work.name,
       terms,
       scope,

@@ -3,7 +3,7 @@ import type { JobDefinition } from './job-definition.ts'
 import type { Lane } from './lane.ts'
 import { callDuration } from './metrics.ts'
 import { queueError } from './registry.ts'
-import type { Reply } from './reply.ts'
+import { encodeReply, type Reply, readReply } from './reply.ts'
 import { receive } from './result.ts'
 
 /** Why a call is given up before its result is there. */
@@ -37,6 +37,8 @@ export interface CallOptions {
   readonly plan: OutgoingCall
   readonly deadlineMs: number
   readonly signals: readonly AbortSignal[]
+  /** True where the result may be asked for again. */
+  readonly keepsReply: boolean
   /** Called once at the deadline or the abort, if no result came first. */
   readonly onGiveUp: (call: Call, giveUp: GiveUp) => void
   readonly onSettled: (call: Call) => void
@@ -70,6 +72,8 @@ export class Call {
   readonly #timer: NodeJS.Timeout
   readonly #onAbort: () => void
   #open = true
+  /** As text, because whoever was given the value may have changed it. */
+  #kept: string | undefined
 
   constructor(options: CallOptions) {
     this.id = options.id
@@ -97,13 +101,14 @@ export class Call {
     return remainingMs(this.#deadline)
   }
 
-  /** Ends the call with a reply; a second one is ignored. */
-  deliver(reply: Reply): void {
+  /** Ends the call with a reply, and the text of it where there is one; a second one is ignored. */
+  deliver(reply: Reply, text?: string): void {
     if (!reply.ok && this.remainingMs < clockErrorMs && workerTimeouts.has(reply.error.code)) {
       const isUntouched = reply.error.code === 'CALL_EXPIRED' && reply.error.outcome === 'not-applied'
       this.fail(this.givenUp({ why: 'timeout' }, isUntouched ? 'not-applied' : 'unknown'))
     }
     if (!this.#close()) return
+    if (this.#options.keepsReply) this.#kept = text ?? encodeReply(reply)
     receive(this.job, this.jobId, reply).then(
       value => {
         this.#measure('ok')
@@ -113,8 +118,20 @@ export class Call {
     )
   }
 
+  /** Waits for the result, and makes it anew: nobody else has it. For calls that keep their replies. */
+  async again(): Promise<unknown> {
+    const value = await this.promise
+    const reply = this.#kept === undefined ? undefined : readReply(this.#kept)
+    return reply ? await receive(this.job, this.jobId, reply) : value
+  }
+
   fail(error: unknown): void {
     if (this.#close()) this.#fail(error)
+  }
+
+  /** To the transactions around it: from now on the job may exist. */
+  noteSent(): void {
+    this.plan.sent({ isStep: this.#options.keepsReply })
   }
 
   describe(): WaitingCall {

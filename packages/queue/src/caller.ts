@@ -187,7 +187,7 @@ export class Caller {
     const call = this.#calls.get(callId)
     if (!call) return
     const reply = text.length > this.payloadBytesMax + replyRoom ? undefined : readReply(text)
-    if (reply) call.deliver(reply)
+    if (reply) call.deliver(reply, text)
     else this.#refuse(callId)
   }
 

@@ -4,6 +4,7 @@ import { type Caller, stopped } from './caller.ts'
 import { cancelJob } from './cancel.ts'
 import { chooseClaim } from './chosen-id.ts'
 import { claimJob } from './claim.ts'
+import { issue } from './issued-calls.ts'
 import type { JobDefinition } from './job-definition.ts'
 import { newJobId } from './job-id.ts'
 import { callLane } from './lane.ts'
@@ -50,25 +51,31 @@ export async function pushAsync(
   const { job, data } = sending
   if (caller.isStopping) throw stopped()
   const plan = caller.propagator.call(job.name, dbInfo?.level === undefined ? {} : { level: dbInfo.level })
+  // Before anything can fail: the number of a call is its place among all those of the body.
+  const step = plan.step()
   refuseOptions(job, bullmq)
   checkDeadline(job, deadlineMs)
   const claim = chooseClaim(job, bullmq.jobId, deduplication)
   const margin = Math.min(marginMsMax, plan.remainingMs / 10)
-  const id = newJobId()
-  const call = caller.open({
-    id,
-    jobId: bullmq.jobId ?? id,
-    job,
-    lane: callLane(job.queue, plan.level, caller.propagator.isolated),
-    plan,
-    deadlineMs: Math.min(deadlineMs ?? job.deadlineMs ?? sending.defaultMs, plan.remainingMs - margin),
-    signals: signal ? [plan.signal, signal] : [plan.signal],
-  })
-  send(caller, call, { data, bullmq, claim }).catch(error => {
-    const { lane, jobId, phase } = call
-    call.fail(sendFailed({ job, lane, id: jobId, isSent: phase !== 'preparing' }, error))
-  })
-  return await call.promise
+  const given = step?.signal ?? plan.signal
+  const begin = (id: string): Call => {
+    const call = caller.open({
+      id,
+      jobId: bullmq.jobId ?? id,
+      job,
+      lane: callLane(job.queue, plan.level, caller.propagator.isolated),
+      plan,
+      deadlineMs: Math.min(deadlineMs ?? job.deadlineMs ?? sending.defaultMs, plan.remainingMs - margin),
+      signals: signal ? [given, signal] : [given],
+      keepsReply: step !== undefined,
+    })
+    send(caller, call, { data, bullmq, claim }).catch(error => {
+      const { lane, jobId, phase } = call
+      call.fail(sendFailed({ job, lane, id: jobId, isSent: phase !== 'preparing' }, error))
+    })
+    return call
+  }
+  return await (step ? issue(step, { job, plan, data, claim }, begin) : begin(newJobId()).promise)
 }
 
 async function send(caller: Caller, call: Call, what: Sending): Promise<void> {
@@ -83,7 +90,7 @@ async function send(caller: Caller, call: Call, what: Sending): Promise<void> {
   const now = caller.clock.now()
   const times = { deadline: Math.floor(now + call.remainingMs), sent: Math.floor(now) }
   const { level, chain } = plan
-  plan.sent()
+  call.noteSent()
   call.phase = 'sent'
   const shared = claim === undefined ? {} : { claim }
   await addJob(caller, {
@@ -108,7 +115,7 @@ async function join(caller: Caller, call: Call, claim: string): Promise<boolean>
   if (!call.isOpen) return true
   const claimed = await claimJob(caller, call, { claim, levelsMax, isolated })
   if (claimed.state === 'new') return false
-  call.plan.sent()
+  call.noteSent()
   if (typeof claimed.end === 'object') call.deliver(claimed.end)
   else caller.watch(call, lookMsForChosenId)
   return true

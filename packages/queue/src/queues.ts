@@ -46,11 +46,12 @@ export interface Queues extends AsyncDisposable {
   push<J extends JobDefinition>(job: J, data: JobInput<J>, options?: PushOptions): Promise<Pushed<JobResult<J>>>
   /**
    * Sends a job at once, also inside a transaction, and waits for its result; it runs one level deeper. It is not undone by a
-   * rollback of the caller.
+   * rollback of the caller. Where the body of a transaction runs again, its calls get what they had come to: no job runs twice for
+   * it, unless it failed.
    *
    * @throws the handler's own StrataError, or JOB_FAILED (`unknown`); LEVEL_LIMIT, LEVEL_ORDER, LEVEL_INVALID, HOLD_AND_WAIT,
    * CONTEXT_MISSING, CONTEXT_ENDED, INPUT_INVALID, PAYLOAD_TOO_LARGE, OPTION_REFUSED, CALLS_LIMIT, REDIS_UNREACHABLE, QUEUE_STOPPED,
-   * CALL_EXPIRED, LANE_UNSERVED, HANDLER_MISSING (`not-applied`);
+   * CALL_EXPIRED, LANE_UNSERVED, HANDLER_MISSING, RETRY_DIVERGED (`not-applied`);
    * CALL_TIMEOUT and CALL_ABORTED (`not-applied` or `unknown`, never a guess); RESULT_LOST, SEND_FAILED (`unknown`); RESULT_INVALID (`applied`)
    */
   pushAsync<J extends JobDefinition>(job: J, data: JobInput<J>, options?: PushAsyncOptions): Promise<JobResult<J>>

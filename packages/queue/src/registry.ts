@@ -61,6 +61,10 @@ export const queueErrors = {
     when: "The handler's result does not fit the job's schema, or is not JSON: the work itself was done",
   },
   RESULT_LOST: { ...unknown, when: 'Neither a reply nor the record of the job can be found any more' },
+  RETRY_DIVERGED: {
+    ...refused,
+    when: 'A body of a transaction that ran again made another call in the place of one that an earlier attempt had made',
+  },
   SEND_FAILED: { ...unknown, when: 'BullMQ or Redis refused a job as it was added' },
 } as const satisfies Record<string, ErrorSpec>
 

@@ -14,7 +14,9 @@ import {
 } from '../src/index.ts'
 import { createKeys } from '../src/keys.ts'
 
-type DbOptions = Partial<Pick<ContextOptions, 'levels' | 'isolation' | 'processes'>>
+interface DbOptions extends Partial<Pick<ContextOptions, 'levels' | 'isolation' | 'processes' | 'lockWaitMs'>> {
+  readonly datasource?: FakeDatasource
+}
 
 /** Queues and workers over one key prefix of the shared Redis, each with a context of its own, as if in processes of their own. */
 export class Stage {
@@ -24,8 +26,8 @@ export class Stage {
   readonly reports: string[] = []
   readonly #made: (() => Promise<void>)[] = []
 
-  db(options: DbOptions = {}): DbContext {
-    const db = createDbContext({ datasources: [new FakeDatasource()], ...options })
+  db({ datasource = new FakeDatasource(), ...options }: DbOptions = {}): DbContext {
+    const db = createDbContext({ datasources: [datasource], ...options })
     this.#made.push(() => db.stop({ deadlineMs: 1000 }))
     return db
   }
