@@ -4,8 +4,10 @@ import { openCursor } from '../cursor/open-cursor.ts'
 import type { Door, MongoBinding } from '../door.ts'
 import { mongoError } from '../errors.ts'
 import { createClient } from '../pool/client.ts'
-import { type Call, type GivenOptions, refuseSession, runStatement, whatOf } from '../statement/call.ts'
+import { type Call, type GivenOptions, invoke, refuseSession, runStatement, send, whatOf } from '../statement/call.ts'
 import { isSliceable, runSliced } from '../write/sliced-write.ts'
+import { hasUpsert, runUnheeded } from '../write/unheeded.ts'
+import { isLoneUpsert, runUpsert } from '../write/upsert.ts'
 import type { BoundCollection } from './bound-collection.ts'
 import { collectionMethods, type Method } from './methods.ts'
 
@@ -71,6 +73,8 @@ function run(call: Call): unknown {
       return runBound(call)
     case 'write-one':
       return runWrite(call)
+    case 'write-many':
+      return runMany(call)
     case 'bulk':
       return beginBulk(bind(call), call)
     case 'cursor':
@@ -95,7 +99,19 @@ function runBound(call: Call): Promise<unknown> {
 
 async function runWrite(call: Call): Promise<unknown> {
   const binding = bind(call)
-  return await (isSliceable(binding, call) ? runSliced(binding, call) : runStatement(binding, call))
+  if (isSliceable(binding, call)) return await runSliced(binding, call)
+  return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runStatement(binding, call))
+}
+
+/** An upsert among several writes heeds no limit; one statement of its own would part what the caller put together. */
+async function runMany(call: Call): Promise<unknown> {
+  const binding = bind(call)
+  const isUnheeded = !binding.transaction && (call.options?.['upsert'] === true || hasUpsert(call.args[0]))
+  if (!isUnheeded) return await runStatement(binding, call)
+  const about = { call, what: whatOf(call), userMs: call.options?.maxTimeMS }
+  return await runUnheeded(binding, about, (target, limit) =>
+    send(call, { target, limit, run: () => invoke(call, target, limit) }),
+  )
 }
 
 function bind(call: Call): MongoBinding {

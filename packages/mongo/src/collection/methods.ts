@@ -1,8 +1,9 @@
 /**
  * What a member of the driver's collection is to a bound one.
  *
- * - `statement`: one operation from call to answer; `effect` says what a server that gave it up may have done
+ * - `statement`: one read from call to answer
  * - `write-one`: a statement that writes one document, which may be sent in slices
+ * - `write-many`: a statement that writes several documents, of which a server that gave it up may have written some
  * - `cursor`, `bulk`: builds an object whose own operations are bound where this one was called
  * - `property`: answered without the server
  * - `service`: only through the service door
@@ -11,8 +12,9 @@
  * - `internal`: not part of the driver's public face, and absent here
  */
 export type Method =
-  | { readonly kind: 'statement'; readonly options: number; readonly effect: 'read' | 'many' }
+  | { readonly kind: 'statement'; readonly options: number }
   | { readonly kind: 'write-one'; readonly options: number }
+  | { readonly kind: 'write-many'; readonly options: number }
   | { readonly kind: 'cursor'; readonly options: number }
   | { readonly kind: 'bulk'; readonly options: number }
   | { readonly kind: 'property' }
@@ -21,8 +23,8 @@ export type Method =
   | { readonly kind: 'refused' }
   | { readonly kind: 'internal' }
 
-const read = (options: number) => ({ kind: 'statement', options, effect: 'read' }) as const
-const writeMany = (options: number) => ({ kind: 'statement', options, effect: 'many' }) as const
+const read = (options: number) => ({ kind: 'statement', options }) as const
+const writeMany = (options: number) => ({ kind: 'write-many', options }) as const
 const writeOne = (options: number) => ({ kind: 'write-one', options }) as const
 const cursor = (options: number) => ({ kind: 'cursor', options }) as const
 const bulk = (options: number) => ({ kind: 'bulk', options }) as const
@@ -93,6 +95,5 @@ export type Effect = 'read' | 'one' | 'many'
 /** A cursor reads, as long as no stage of it writes. */
 export function effectOf(method: Method): Effect {
   if (method.kind === 'write-one') return 'one'
-  if (method.kind === 'cursor') return 'read'
-  return method.kind === 'statement' ? method.effect : 'many'
+  return method.kind === 'cursor' || method.kind === 'statement' ? 'read' : 'many'
 }

@@ -42,6 +42,9 @@ export class MongoTransaction implements DatasourceTransaction {
     })
   }
 
+  /** Resolves when its first statement may be sent. */
+  async ready(): Promise<void> {}
+
   /**
    * Commits, and asks again on the same session while the answer is unknown and the deadline has not passed: the server
    * answers a commit it has already done with success. The driver itself gives up after one retry, and after a timeout of

@@ -1,15 +1,17 @@
-import { dbContextError, remainingMs } from '@strata/db-context'
+import { remainingMs } from '@strata/db-context'
 import type { MongoBinding } from '../door.ts'
 import { countSlice, measured } from '../metrics.ts'
 import { type Call, invoke, type MongoTarget, whatOf } from '../statement/call.ts'
 import { isTimeLimit, isUnconfirmed, type TimeLimit, translate } from '../translate.ts'
+import { isUnacknowledged } from './acknowledged.ts'
 import { confirm } from './confirm.ts'
 import { afterSlice, nextSlice, notBegun, type Slice, type SliceProgress } from './slice.ts'
+import { lockTimeout } from './tries.ts'
 
 /**
  * True for a write that may be given up by the server and sent again: one document, outside a transaction, with its answer
- * awaited. Not behind a mongos or a load balancer, where one shard may have applied it when another gives up. Not an upsert:
- * blocked by a key that an open transaction inserted, it does not heed its time limit.
+ * awaited. Not behind a mongos or a load balancer, where one shard may have applied it when another gives up. Not an upsert,
+ * which does not heed its time limit: it goes as a transaction of its own.
  */
 export function isSliceable({ pool, transaction }: MongoBinding, { door, options }: Call): boolean {
   if (transaction || pool.topology !== 'replica-set' || !door.scope.isolated) return false
@@ -52,7 +54,8 @@ async function sendSlice(call: Call, target: MongoTarget, progress: SliceProgres
     if (isUnconfirmed(error)) return { value: await confirm(call, target, { error, election }) }
     if (isTimeLimit(error) && (slice.onExpiry === 'again' || slice.onExpiry === 'lock')) {
       countSlice(call, target.activity, slice.onExpiry)
-      if (slice.onExpiry === 'lock') throw lockTimeout(call, bounds.lockWaitMs, error)
+      if (slice.onExpiry === 'lock')
+        throw lockTimeout({ what: whatOf(call), lockWaitMs: bounds.lockWaitMs, cause: error })
       return { progress: afterSlice(progress, slice) }
     }
     throw translate(error, { what: whatOf(call), activity: target.activity, limit, outcomeAtLimit: 'not-applied' })
@@ -61,18 +64,3 @@ async function sendSlice(call: Call, target: MongoTarget, progress: SliceProgres
 
 const limitOf = ({ onExpiry }: Slice): TimeLimit['of'] =>
   onExpiry === 'user' || onExpiry === 'deadline' ? onExpiry : 'operation'
-
-function isUnacknowledged(options: Call['options']): boolean {
-  const { writeConcern } = options ?? {}
-  return typeof writeConcern === 'object' && writeConcern !== null && 'w' in writeConcern && writeConcern.w === 0
-}
-
-function lockTimeout(call: Call, lockWaitMs: number, cause: unknown) {
-  const what = whatOf(call)
-  return dbContextError(
-    'LOCK_TIMEOUT',
-    `Other work held the document of ${what} for longer than lockWaitMs (${lockWaitMs} ms), or the write needs longer ` +
-      'itself: end the transaction that wrote the document, or raise lockWaitMs',
-    { details: { what, lockWaitMs }, cause },
-  )
-}
