@@ -2,6 +2,7 @@ import { dbContextError, type StatementBinding, type StatementHold, type Stateme
 import type { Settings } from './options.ts'
 import type { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
+import { BlockedDocuments } from './write/blocked-documents.ts'
 
 export type MongoScope = StatementScope<MongoPool, MongoTransaction>
 type LevelBinding = StatementBinding<MongoPool, MongoTransaction>
@@ -16,6 +17,8 @@ export interface Door {
   /** True for the service door, which alone lets index definition and change streams through. */
   readonly isService: boolean
   readonly scope: MongoScope
+  /** The documents that keep writes of this process waiting. */
+  readonly blocked: BlockedDocuments
   /** @throws CONTEXT_MISSING, CONTEXT_ENDED, OTHER_DATASOURCE, TRANSACTION_ENDED */
   bind(): MongoBinding
 }
@@ -24,6 +27,7 @@ export interface Door {
 export class LevelDoor implements Door {
   readonly settings: Settings
   readonly isService = false
+  readonly blocked = new BlockedDocuments()
   #scope: MongoScope | undefined
 
   constructor(settings: Settings) {

@@ -5,6 +5,7 @@ import type { Door, MongoBinding, MongoScope } from '../door.ts'
 import type { Settings } from '../options.ts'
 import { refuseSession } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
+import type { BlockedDocuments } from '../write/blocked-documents.ts'
 import type { ServiceCollection } from './service-collection.ts'
 
 /**
@@ -31,6 +32,10 @@ export class ServiceEntrance implements ServiceDoor, Door {
 
   get scope(): MongoScope {
     return this.#level.scope
+  }
+
+  get blocked(): BlockedDocuments {
+    return this.#level.blocked
   }
 
   collection<T extends Document = Document>(name: string): ServiceCollection<T> {
