@@ -1,6 +1,7 @@
 import type { Deadline } from './deadline.ts'
 import type { DeclaredProcesses } from './options.ts'
 import type { PoolWait } from './wait.ts'
+import type { DocumentSet } from './writes.ts'
 
 /**
  * The port between levels and a database. An adapter opens the connections of one level and runs transactions on them;
@@ -149,8 +150,32 @@ export interface StatementBinding<Pool, Tx> {
   poolWait(): PoolWait
   /** Takes a permit and keeps it for the scope, as an open cursor does whose connection is pinned. */
   hold(what: string): Promise<StatementHold<Pool, Tx>>
+  /** Notes the documents of a write that got through: in a transaction they are held until it ends. */
+  wrote(documents: WrittenDocuments): void
+  /**
+   * What becomes of a write that cannot go on because other work holds its document: the error that it has to end with at
+   * once (`ANCESTOR_LOCK`, `LOCK_BLOCKED`), or undefined while it may wait.
+   */
+  blocked(write: BlockedWrite): Error | undefined
   /** Calls `close` before the transaction, or else the unit of work, ends. Call the result to forget it. */
   onEnd(close: () => Promise<void>): () => void
+}
+
+export interface WrittenDocuments extends DocumentSet {
+  /** True for inserts with ids that were made for them: nobody can have waited for those, nor they for anybody. */
+  readonly areNew?: boolean
+}
+
+/** A write that has applied nothing so far. */
+export interface BlockedWrite {
+  readonly what: string
+  readonly documents: DocumentSet
+  /** How long it has been blocked, in milliseconds. */
+  readonly blockedMs: number
+  /** True when it has waited as long as it may. */
+  readonly isOver: boolean
+  /** What the server said. */
+  readonly cause: unknown
 }
 
 /** A permit that outlives a statement. */

@@ -2,6 +2,7 @@ export type { Chain, ChainLink } from './chain.ts'
 export type {
   Activity,
   BeginOptions,
+  BlockedWrite,
   Datasource,
   DatasourcePool,
   DatasourceTransaction,
@@ -13,6 +14,7 @@ export type {
   StatementHold,
   StatementScope,
   StatementTarget,
+  WrittenDocuments,
 } from './datasource.ts'
 export {
   type Current,
@@ -25,6 +27,7 @@ export {
 export { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 export { type ErrorSpec, errorFactory, hasCode, type Outcome, StrataError, type StrataErrorOptions } from './error.ts'
 export type { CarriedContext } from './header.ts'
+export type { LockLevel } from './lock-levels.ts'
 export type { ContextOptions, DeclaredProcesses, Isolation } from './options.ts'
 export { type Permit, Permits } from './permits.ts'
 export type { PoolState } from './pool.ts'
@@ -32,3 +35,4 @@ export type { IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './prop
 export { type DbContextErrorCode, dbContextError, dbContextErrors } from './registry.ts'
 export type { BeginTransactionOptions, Propagation } from './transactions.ts'
 export type { PoolWait } from './wait.ts'
+export { type DocumentSet, readWrites, type TransactionWrites } from './writes.ts'

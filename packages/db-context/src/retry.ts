@@ -27,6 +27,11 @@ export class RetryBudget {
     this.#random = options.random ?? Math.random
   }
 
+  /** Since the first conflict, in milliseconds. */
+  get conflictMs(): number {
+    return this.#conflictsUntil === undefined ? 0 : this.#lockWaitMs - remainingMs(this.#conflictsUntil)
+  }
+
   get isOff(): boolean {
     return this.#retriesMax === 0
   }

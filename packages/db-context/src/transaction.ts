@@ -2,6 +2,7 @@ import type { DatasourceTransaction } from './datasource.ts'
 import type { Deadline } from './deadline.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
+import { Writes } from './writes.ts'
 
 export type TransactionState = 'open' | 'ending' | 'committed' | 'rolled-back' | 'unknown'
 
@@ -31,6 +32,10 @@ export class Transaction {
   readonly effects: string[] = []
   readonly afterCommit: (() => unknown)[] = []
   readonly afterRollback: (() => unknown)[] = []
+  /** What it holds until it ends. */
+  readonly writes = new Writes()
+  /** Why a conflict that outlasts every retry was probably no stranger's. */
+  suspicion: Error | undefined
   state: TransactionState = 'open'
   readonly #abort = new AbortController()
   readonly #closers = new Set<() => Promise<void>>()

@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { attempt } from './attempt.ts'
 import type { Activity } from './datasource.ts'
 import { at, deadlineIn } from './deadline.ts'
+import { hasCode } from './error.ts'
 import type { Ledger } from './ledger.ts'
 import { checkMs, checkWhole } from './options.ts'
 import type { LevelPool, Pools } from './pool.ts'
 import { describePool } from './pool.ts'
+import { lockBlockedError, putBackAfterMs } from './put-back.ts'
 import { dbContextError } from './registry.ts'
 import { RetryBudget, retriesDefault } from './retry.ts'
 import { findTransaction, innerScope, openTransactions, type Scope } from './scope.ts'
@@ -91,13 +93,16 @@ export class Transactions {
 
   async #run<T>(at: Place, work: { body: () => Promise<T> }, transaction: Transaction): Promise<Run<T>> {
     const inner = innerScope(at.scope, { transaction, datasource: at.datasource })
+    this.#options.ledger.opened(transaction)
     try {
       return { transaction, value: await attempt(transaction, () => this.#options.enter(inner, work.body)) }
     } catch (error) {
       return { transaction, error }
     } finally {
       // A commit in doubt may have been applied: to the transactions around it, it is an effect as well.
+      this.#options.ledger.closed(transaction)
       if (transaction.state !== 'rolled-back') {
+        at.scope.unit.noteEffect()
         const what = `transaction ${transaction.name ?? transaction.id}`
         for (const outer of openTransactions(at.scope)) outer.effects.push(what)
       }
@@ -177,7 +182,12 @@ async function repeat(
   const kind = pool.adapter.classify(cause)
   if (!kind.transient) throw error
   if (transaction.effects.length > 0) throw retryUnsafe(transaction, cause)
-  await budget.next(cause, kind, unit.signal)
+  if (kind.conflict && unit.isUntouched && budget.conflictMs >= putBackAfterMs) throw lockBlocked(transaction, cause)
+  try {
+    await budget.next(cause, kind, unit.signal)
+  } catch (refusal) {
+    throw (hasCode(refusal, 'LOCK_TIMEOUT') && transaction.suspicion) || refusal
+  }
 }
 
 function open(at: Place, work: BeginTransactionOptions, activity: Activity): Transaction {
@@ -208,6 +218,10 @@ async function join<T>(transaction: Transaction, body: () => Promise<T>): Promis
     transaction.fail(error)
     throw error
   }
+}
+
+function lockBlocked({ id, name, level }: Transaction, cause: unknown) {
+  return lockBlockedError(`transaction ${name ?? id}`, { level, transaction: id, cause })
 }
 
 const retriesLimit = 1000

@@ -7,8 +7,10 @@ import { BlockedDocuments } from './write/blocked-documents.ts'
 export type MongoScope = StatementScope<MongoPool, MongoTransaction>
 type LevelBinding = StatementBinding<MongoPool, MongoTransaction>
 
-/** Work on the service pool keeps no connection between two statements, and waits for each by itself. */
-export type MongoBinding = Omit<LevelBinding, 'hold' | 'poolWait'> & Partial<Pick<LevelBinding, 'hold' | 'poolWait'>>
+type OfLevels = 'hold' | 'poolWait' | 'wrote' | 'blocked'
+
+/** Work on the service pool keeps no connection between two statements, waits for each by itself, and has no transaction. */
+export type MongoBinding = Omit<LevelBinding, OfLevels> & Partial<Pick<LevelBinding, OfLevels>>
 export type MongoHold = StatementHold<MongoPool, MongoTransaction>
 
 /** Where the operations of a collection are taken: to the level they are called at, or to the service pool. */

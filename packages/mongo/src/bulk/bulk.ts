@@ -15,7 +15,9 @@ import type { MongoBinding } from '../door.ts'
 import { type Call, type GivenOptions, type MongoTarget, refuseSession, send, whatOf } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
 import type { TimeLimit } from '../translate.ts'
+import { namedByBatches } from '../write/named.ts'
 import { runUnheeded } from '../write/unheeded.ts'
+import { Writing } from '../write/writing.ts'
 import type { BoundBulk, BoundFindOperators } from './bound-bulk.ts'
 
 /** Begins a bulk write. `call` is the one that makes the driver's builder. */
@@ -90,10 +92,18 @@ class Bulk implements BoundBulk {
     const what = `${whatOf(call)}.execute`
     refuseSession(given, what)
     const userMs = given?.maxTimeMS ?? call.options?.maxTimeMS
-    const execute = (target: MongoTarget, limit: TimeLimit) => {
+    const writing = new Writing(binding, call, () => namedByBatches(this.#raw.batches))
+    if (!binding.transaction) writing.check()
+    const execute = async (target: MongoTarget, limit: TimeLimit) => {
       const options: BulkWriteOptions = { ...sessionless(given), maxTimeMS: limit.ms }
       if (target.transaction) options.session = target.transaction.session
-      return send(call, { target, limit, run: () => this.#raw.execute(options) })
+      try {
+        const result = await send(call, { target, limit, run: () => this.#raw.execute(options) })
+        writing.done(result)
+        return result
+      } catch (error) {
+        throw binding.transaction ? writing.explain(error) : error
+      }
     }
     if (!binding.transaction && this.#raw.batches.some(({ operations }) => operations.some(isUpsert))) {
       return await runUnheeded(binding, { call, what, userMs }, execute)

@@ -8,6 +8,8 @@ import { type Call, type GivenOptions, invoke, refuseSession, runStatement, send
 import { isSliceable, runSliced } from '../write/sliced-write.ts'
 import { hasUpsert, runUnheeded } from '../write/unheeded.ts'
 import { isLoneUpsert, runUpsert } from '../write/upsert.ts'
+import { runWhole } from '../write/whole-write.ts'
+import { Writing } from '../write/writing.ts'
 import type { BoundCollection } from './bound-collection.ts'
 import { collectionMethods, type Method } from './methods.ts'
 
@@ -100,18 +102,22 @@ function runBound(call: Call): Promise<unknown> {
 async function runWrite(call: Call): Promise<unknown> {
   const binding = bind(call)
   if (isSliceable(binding, call)) return await runSliced(binding, call)
-  return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runStatement(binding, call))
+  return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runWhole(binding, call))
 }
 
 /** An upsert among several writes heeds no limit; one statement of its own would part what the caller put together. */
 async function runMany(call: Call): Promise<unknown> {
   const binding = bind(call)
   const isUnheeded = !binding.transaction && (call.options?.['upsert'] === true || hasUpsert(call.args[0]))
-  if (!isUnheeded) return await runStatement(binding, call)
+  if (!isUnheeded) return await runWhole(binding, call)
   const about = { call, what: whatOf(call), userMs: call.options?.maxTimeMS }
-  return await runUnheeded(binding, about, (target, limit) =>
+  const writing = new Writing(binding, call)
+  writing.check()
+  const result = await runUnheeded(binding, about, (target, limit) =>
     send(call, { target, limit, run: () => invoke(call, target, limit) }),
   )
+  writing.done(result)
+  return result
 }
 
 function bind(call: Call): MongoBinding {

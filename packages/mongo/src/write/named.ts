@@ -10,6 +10,9 @@ export interface Named {
 
 const textLengthMax = 64
 
+/** So many ids are looked at; a longer list counts as one that may name others. */
+const idsMax = 1000
+
 const unnamed: Named = { ids: [], isComplete: false }
 
 /** What a call names; of an insert without `_id`, only once the driver has answered it: it puts one in. */
@@ -57,7 +60,7 @@ function byOperation(operation: unknown): Named {
 function byDocuments(documents: readonly unknown[]): Named {
   const ids = documents.map(document => (isRecord(document) ? document['_id'] : undefined))
   const known = ids.filter(id => id !== undefined)
-  return { ids: known.map(idText), isComplete: known.length === ids.length }
+  return listed(known, known.length === ids.length)
 }
 
 function byFilter(filter: unknown): Named {
@@ -70,13 +73,18 @@ function byFilter(filter: unknown): Named {
   if ('$eq' in condition) return only(condition['$eq'])
   const list = condition['$in']
   if (!Array.isArray(list) || list.some(each => each instanceof RegExp)) return unnamed
-  return { ids: list.map(idText), isComplete: true }
+  return listed(list, true)
+}
+
+function listed(ids: readonly unknown[], isComplete: boolean): Named {
+  return { ids: ids.slice(0, idsMax).map(idText), isComplete: isComplete && ids.length <= idsMax }
 }
 
 const only = (id: unknown): Named => ({ ids: [idText(id)], isComplete: true })
 
 function union(all: readonly Named[]): Named {
-  return { ids: all.flatMap(({ ids }) => ids), isComplete: all.every(({ isComplete }) => isComplete) }
+  const ids = all.flatMap(each => each.ids)
+  return { ids: ids.slice(0, idsMax), isComplete: ids.length <= idsMax && all.every(({ isComplete }) => isComplete) }
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null

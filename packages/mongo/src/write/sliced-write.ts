@@ -16,8 +16,10 @@ import {
   type Slice,
   type SliceBounds,
   type SliceProgress,
+  sliceMsFirst,
 } from './slice.ts'
 import { lockTimeout } from './tries.ts'
+import { Writing } from './writing.ts'
 
 /** Between two tries of a write for which the server had no ticket: 25 to 50 ms. */
 const ticketPauseMs = 50
@@ -51,12 +53,15 @@ export async function runSliced(binding: MongoBinding, call: Call): Promise<unkn
   }
 }
 
-type SliceRun = { readonly value: unknown } | { readonly progress: SliceProgress; readonly pauseMs?: number }
+type SliceRun =
+  | { readonly value: unknown }
+  | { readonly progress: SliceProgress; readonly cause: unknown; readonly pauseMs?: number }
 
 class SlicedWrite {
   readonly #binding: MongoBinding
   readonly #call: Call
   readonly #bounds: SliceBounds
+  readonly #writing: Writing
   #progress = notBegun
   /** Set while this is the one write that is sent for its blocked document. */
   #line: string | undefined
@@ -65,6 +70,7 @@ class SlicedWrite {
     const { door, options } = call
     this.#binding = binding
     this.#call = call
+    this.#writing = new Writing(binding, call)
     this.#bounds = {
       lockWaitMs: door.scope.lockWaitMs,
       operationMs: door.settings.operationTimeoutMs,
@@ -77,11 +83,22 @@ class SlicedWrite {
     if (this.#call.door.blocked.size > 0) await this.#queue({ isBlocked: false })
     for (;;) {
       const run = await this.#binding.statement(whatOf(this.#call), target => this.#send(target), wait)
-      if ('value' in run) return run.value
+      if ('value' in run) {
+        this.#writing.done(run.value)
+        return run.value
+      }
       this.#progress = run.progress
-      if (run.pauseMs === undefined) await this.#queue({ isBlocked: true })
-      else await sleep(run.pauseMs)
+      if (run.pauseMs === undefined) {
+        this.#check(this.#progress.spentMs, run.cause)
+        await this.#queue({ isBlocked: true })
+      } else await sleep(run.pauseMs)
     }
+  }
+
+  /** @throws ANCESTOR_LOCK, LOCK_BLOCKED */
+  #check(blockedMs: number, cause: unknown): void {
+    const end = this.#writing.heldUp({ blockedMs, isOver: false, cause })
+    if (end) throw end
   }
 
   /** Lets the writes go that wait behind this one. */
@@ -98,6 +115,8 @@ class SlicedWrite {
       this.#line = key
       return
     }
+    if (!blocked.has(key)) return
+    if (!isBlocked) this.#check(sliceMsFirst, undefined)
     const begun = performance.now()
     const turn = await blocked.wait(key, this.#leftMs)
     this.#progress = afterPause(this.#progress, performance.now() - begun)
@@ -119,7 +138,7 @@ class SlicedWrite {
       if (isTimeLimit(error) && (slice.onExpiry === 'again' || slice.onExpiry === 'lock')) {
         countSlice(call, target.activity, slice.onExpiry)
         if (slice.onExpiry === 'lock') throw this.#lockTimeout(error)
-        return { progress: afterSlice(this.#progress, slice) }
+        return { progress: afterSlice(this.#progress, slice), cause: error }
       }
       if (isServerError(error) && classify(error).conflict) return this.#refused(error, performance.now() - begun)
       throw translate(error, { what: whatOf(call), activity: target.activity, limit, outcomeAtLimit: 'not-applied' })
@@ -130,7 +149,7 @@ class SlicedWrite {
   #refused(error: unknown, spentMs: number): SliceRun {
     if (this.#leftMs <= spentMs) throw this.#lockTimeout(error)
     const pauseMs = ticketPauseMs * (0.5 + Math.random() / 2)
-    return { progress: afterPause(this.#progress, spentMs + pauseMs), pauseMs }
+    return { progress: afterPause(this.#progress, spentMs + pauseMs), cause: error, pauseMs }
   }
 
   get #leftMs(): number {
@@ -139,7 +158,9 @@ class SlicedWrite {
   }
 
   #lockTimeout(cause: unknown) {
-    return lockTimeout({ what: whatOf(this.#call), lockWaitMs: this.#bounds.lockWaitMs, cause })
+    const blockedMs = this.#progress.spentMs
+    const end = this.#writing.heldUp({ blockedMs, isOver: true, cause })
+    return end ?? lockTimeout({ what: whatOf(this.#call), lockWaitMs: this.#bounds.lockWaitMs, cause })
   }
 }
 

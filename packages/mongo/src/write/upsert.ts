@@ -7,6 +7,7 @@ import { type Call, invoke, type MongoTarget, send, whatOf } from '../statement/
 import { timeLimit } from '../statement/limit.ts'
 import { isUnacknowledged } from './acknowledged.ts'
 import { Tries } from './tries.ts'
+import { Writing } from './writing.ts'
 
 const duplicateKey = 11_000
 
@@ -30,14 +31,32 @@ export async function runUpsert(binding: MongoBinding, call: Call): Promise<unkn
   const { lockWaitMs } = call.door.scope
   const tries = new Tries({ what: whatOf(call), lockWaitMs, userMs: call.options?.maxTimeMS })
   const wait = binding.poolWait?.()
+  const writing = new Writing(binding, call)
   for (let races = 0; ; ) {
     const run = await binding.statement(whatOf(call), target => sendUpsert(call, target), wait)
-    if ('value' in run) return run.value
+    if ('value' in run) {
+      writing.done(run.value)
+      return run.value
+    }
     const { error } = run
     if (isRace(call, error)) {
       races += 1
       if (races > racesMax) throw error
-    } else await tries.next(error, classify(error))
+    } else await nextTry(tries, writing, error)
+  }
+}
+
+/** @throws ANCESTOR_LOCK, LOCK_BLOCKED, LOCK_TIMEOUT */
+async function nextTry(tries: Tries, writing: Writing, error: unknown): Promise<void> {
+  const kind = classify(error)
+  const { blockedMs } = tries
+  const end = kind.conflict && writing.heldUp({ blockedMs, isOver: false, cause: error })
+  if (end) throw end
+  try {
+    await tries.next(error, kind)
+  } catch (refusal) {
+    const { cause } = refusal as { readonly cause?: unknown }
+    throw (hasCode(refusal, 'LOCK_TIMEOUT') && writing.heldUp({ blockedMs, isOver: true, cause })) || refusal
   }
 }
 
