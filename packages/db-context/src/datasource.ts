@@ -75,6 +75,8 @@ export interface BeginOptions {
 }
 
 export interface DatasourceTransaction {
+  /** Asked before each statement: a promise when something has to be done before it may be sent. */
+  ready?(): Promise<void> | undefined
   /** Rejects with a plain error when nothing was applied, with `COMMIT_UNKNOWN` when that cannot be told. */
   commit(): Promise<void>
   /** Never rejects for a transaction that the server no longer has. */

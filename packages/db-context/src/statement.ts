@@ -105,6 +105,7 @@ export class Statements {
     activity.phase = 'running'
     const { signal, deadline, handle } = transaction
     try {
+      await handle.ready?.()
       return await work.run({
         pool: at.pool.adapter,
         level: at.scope.level,

@@ -14,6 +14,7 @@ import { type MongoDatasourceOptions, readSettings, type Settings, sharedSetting
 import { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
 import { type ServiceDoor, ServiceEntrance } from './service/service-door.ts'
+import { Sessions } from './sessions/sessions.ts'
 
 /** A MongoDB database whose operations run at the level, and in the transaction, in which they are called. */
 export interface MongoDatasource extends Datasource<MongoPool, MongoTransaction> {
@@ -42,6 +43,7 @@ class MongoStore implements MongoDatasource {
   readonly #settings: Settings
   readonly #door: LevelDoor
   readonly #membership = new Membership()
+  readonly #sessions = new Sessions()
   #clients = 0
 
   constructor(settings: Settings) {
@@ -59,7 +61,7 @@ class MongoStore implements MongoDatasource {
 
   openPool(options: OpenPoolOptions): MongoPool {
     this.#clients += 1
-    return new MongoPool(this.#settings, options)
+    return new MongoPool(this.#settings, options, this.#sessions)
   }
 
   /** @throws CONNECTION_BUDGET, BUDGET_UNREADABLE, SERVER_UNREACHABLE, TOPOLOGY_UNSUPPORTED */
@@ -68,7 +70,16 @@ class MongoStore implements MongoDatasource {
     await service.ready()
     // Each client has a monitor beside its pool, and the change streams are a client of their own.
     const wanted = connections + streamsMax + this.#clients + 1
-    return await this.#membership.enter({ client: service.client, wanted, processes, limit: connectionsMax })
+    const { client } = service
+    const leave = await this.#membership.enter({ client, wanted, processes, limit: connectionsMax })
+    if (!this.#door.scope.isolated) return leave
+    try {
+      const end = await this.#sessions.start(client)
+      return async () => void (await Promise.allSettled([leave(), end()]))
+    } catch (error) {
+      await leave().catch(() => {})
+      throw error
+    }
   }
 
   /** @throws CONFIG */

@@ -8,11 +8,13 @@ import {
 } from '@strata/db-context'
 import type { ClientSession, MongoClient } from 'mongodb'
 import { codeOf, hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import { poolTimeout, serverUnreachable } from '../translate.ts'
 
 export interface TransactionPool {
   readonly client: MongoClient
   readonly writeConcernTimeoutMs: number
+  readonly sessions?: Pick<Sessions, 'register'>
   send<T>(activity: BeginOptions['activity'], send: () => Promise<T>): Promise<T>
 }
 
@@ -29,6 +31,7 @@ export class MongoTransaction implements DatasourceTransaction {
   readonly session: ClientSession
   readonly #pool: TransactionPool
   readonly #begin: BeginOptions
+  #isReady = false
 
   constructor(pool: TransactionPool, begin: BeginOptions) {
     this.#pool = pool
@@ -42,8 +45,13 @@ export class MongoTransaction implements DatasourceTransaction {
     })
   }
 
-  /** Resolves when its first statement may be sent. */
-  async ready(): Promise<void> {}
+  /** Its session has to be known before it holds anything: whoever finds this process dead ends it. */
+  ready(): Promise<void> | undefined {
+    if (this.#isReady) return undefined
+    const registered = this.#pool.sessions?.register(this.session, this.#pool.client)
+    this.#isReady = registered === undefined
+    return registered
+  }
 
   /**
    * Commits, and asks again on the same session while the answer is unknown and the deadline has not passed: the server
