@@ -131,6 +131,8 @@ export interface StatementScope<Pool, Tx> {
   service<T>(what: string, run: (target: StatementTarget<Pool, Tx>) => Promise<T>): Promise<T>
   /** The pool of the service connections, for what outlives a statement (change streams). */
   readonly servicePool: Pool
+  /** Who waits for the current work, in words: an open transaction around it, or its caller; undefined where nobody does. */
+  awaitedBy(): string | undefined
   /** The longest wait for documents that other work holds, in milliseconds. */
   readonly lockWaitMs: number
   /** False under `isolation: 'none'`: no permits, no slices. */

@@ -53,6 +53,7 @@ export class Statements {
       bind: () => this.#bind(datasource.name),
       service: (what, run) => this.#service(datasource.name, { what, run }),
       servicePool: pools.service(datasource.name).adapter,
+      awaitedBy: () => awaitedBy(this.#options.find()),
       lockWaitMs,
       isolated: pools.isolated,
     }
@@ -315,6 +316,16 @@ function target(pool: LevelPool, scope: Scope, activity: Activity): Target {
     signal: scope.unit.signal,
     activity,
   }
+}
+
+function awaitedBy(scope: Scope | undefined): string | undefined {
+  if (!scope) return undefined
+  for (const { id, name, level } of openTransactions(scope)) return `transaction ${name ?? id} (level ${level})`
+  for (let at: Scope | undefined = scope; at; at = at.unit.enclosing) {
+    const caller = at.unit.chain.at(-2)
+    if (caller) return `${caller.kind} ${caller.name} (level ${caller.level})`
+  }
+  return undefined
 }
 
 function refuseOther(scope: Scope, datasource: string): void {

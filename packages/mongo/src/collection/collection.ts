@@ -4,6 +4,7 @@ import { openCursor } from '../cursor/open-cursor.ts'
 import type { Door, MongoBinding } from '../door.ts'
 import { mongoError } from '../errors.ts'
 import { createClient } from '../pool/client.ts'
+import { defineCalled } from '../service/definition.ts'
 import { type Call, type GivenOptions, invoke, refuseSession, runStatement, send, whatOf } from '../statement/call.ts'
 import { isSliceable, runSliced } from '../write/sliced-write.ts'
 import { hasUpsert, runUnheeded } from '../write/unheeded.ts'
@@ -81,6 +82,8 @@ function run(call: Call): unknown {
       return beginBulk(bind(call), call)
     case 'cursor':
       return openCursor(bind(call), call)
+    case 'definition':
+      return call.door.isService ? runDefinition(call) : Promise.reject(refuse(call))
     case 'service':
       return call.door.isService ? runBound(call) : Promise.reject(refuse(call))
     case 'stream':
@@ -88,6 +91,11 @@ function run(call: Call): unknown {
     default:
       return Promise.reject(refuse(call))
   }
+}
+
+async function runDefinition(call: Call): Promise<unknown> {
+  refuseSession(call.options, whatOf(call))
+  return await defineCalled(call)
 }
 
 /** It binds at the call; a refusal is a rejection. Not async: a promise more for each read is 1 % of it. */
