@@ -29,6 +29,7 @@ export { type ErrorSpec, errorFactory, hasCode, type Outcome, StrataError, type 
 export type { CarriedContext } from './header.ts'
 export type { LockLevel } from './lock-levels.ts'
 export type { ContextOptions, DeclaredProcesses, Isolation } from './options.ts'
+export { patienceMs } from './patience.ts'
 export { type Permit, Permits } from './permits.ts'
 export type { PoolState } from './pool.ts'
 export type { IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './propagator.ts'

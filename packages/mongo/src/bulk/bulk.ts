@@ -17,7 +17,7 @@ import { timeLimit } from '../statement/limit.ts'
 import type { TimeLimit } from '../translate.ts'
 import { namedByBatches } from '../write/named.ts'
 import { runUnheeded } from '../write/unheeded.ts'
-import { Writing } from '../write/writing.ts'
+import { noteDoubt, Writing } from '../write/writing.ts'
 import type { BoundBulk, BoundFindOperators } from './bound-bulk.ts'
 
 /** Begins a bulk write. `call` is the one that makes the driver's builder. */
@@ -105,12 +105,17 @@ class Bulk implements BoundBulk {
         throw binding.transaction ? writing.explain(error) : error
       }
     }
-    if (!binding.transaction && this.#raw.batches.some(({ operations }) => operations.some(isUpsert))) {
-      return await runUnheeded(binding, { call, what, userMs }, execute)
+    try {
+      if (!binding.transaction && this.#raw.batches.some(({ operations }) => operations.some(isUpsert))) {
+        return await runUnheeded(binding, { call, what, userMs }, execute)
+      }
+      return await binding.statement(what, target =>
+        execute(target, timeLimit(call.door.settings.operationTimeoutMs, userMs, target.deadline)),
+      )
+    } catch (error) {
+      noteDoubt(binding, call, error)
+      throw error
     }
-    return await binding.statement(what, target =>
-      execute(target, timeLimit(call.door.settings.operationTimeoutMs, userMs, target.deadline)),
-    )
   }
 }
 

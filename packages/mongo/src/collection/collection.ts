@@ -10,7 +10,7 @@ import { isSliceable, runSliced } from '../write/sliced-write.ts'
 import { hasUpsert, runUnheeded } from '../write/unheeded.ts'
 import { isLoneUpsert, runUpsert } from '../write/upsert.ts'
 import { runWhole } from '../write/whole-write.ts'
-import { Writing } from '../write/writing.ts'
+import { noteDoubt, noteWrite, Writing } from '../write/writing.ts'
 import type { BoundCollection } from './bound-collection.ts'
 import { collectionMethods, type Method } from './methods.ts'
 
@@ -81,7 +81,7 @@ function run(call: Call): unknown {
     case 'bulk':
       return beginBulk(bind(call), call)
     case 'cursor':
-      return openCursor(bind(call), call)
+      return openRead(call)
     case 'definition':
       return call.door.isService ? runDefinition(call) : Promise.reject(refuse(call))
     case 'service':
@@ -109,15 +109,28 @@ function runBound(call: Call): Promise<unknown> {
 
 async function runWrite(call: Call): Promise<unknown> {
   const binding = bind(call)
-  if (isSliceable(binding, call)) return await runSliced(binding, call)
-  return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runWhole(binding, call))
+  try {
+    if (isSliceable(binding, call)) return await runSliced(binding, call)
+    return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runWhole(binding, call))
+  } catch (error) {
+    noteDoubt(binding, call, error)
+    throw error
+  }
 }
 
 /** An upsert among several writes heeds no limit; one statement of its own would part what the caller put together. */
 async function runMany(call: Call): Promise<unknown> {
   const binding = bind(call)
   const isUnheeded = !binding.transaction && (call.options?.['upsert'] === true || hasUpsert(call.args[0]))
-  if (!isUnheeded) return await runWhole(binding, call)
+  try {
+    return await (isUnheeded ? runMixed(binding, call) : runWhole(binding, call))
+  } catch (error) {
+    noteDoubt(binding, call, error)
+    throw error
+  }
+}
+
+async function runMixed(binding: MongoBinding, call: Call): Promise<unknown> {
   const about = { call, what: whatOf(call), userMs: call.options?.maxTimeMS }
   const writing = new Writing(binding, call)
   writing.check()
@@ -126,6 +139,15 @@ async function runMany(call: Call): Promise<unknown> {
   )
   writing.done(result)
   return result
+}
+
+/** A cursor; an aggregation may write as well, when it is read. */
+function openRead(call: Call): unknown {
+  const binding = bind(call)
+  const [pipeline] = call.args
+  const last: unknown = call.method === 'aggregate' && Array.isArray(pipeline) ? pipeline.at(-1) : undefined
+  if (typeof last === 'object' && last !== null && ('$out' in last || '$merge' in last)) noteWrite(binding, call)
+  return openCursor(binding, call)
 }
 
 function bind(call: Call): MongoBinding {

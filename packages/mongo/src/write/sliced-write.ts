@@ -160,7 +160,7 @@ class SlicedWrite {
   #lockTimeout(cause: unknown) {
     const blockedMs = this.#progress.spentMs
     const end = this.#writing.heldUp({ blockedMs, isOver: true, cause })
-    return end ?? lockTimeout({ what: whatOf(this.#call), lockWaitMs: this.#bounds.lockWaitMs, cause })
+    return end ?? lockTimeout({ what: whatOf(this.#call), lockWaitMs: this.#call.door.scope.lockWaitMs, cause })
   }
 }
 

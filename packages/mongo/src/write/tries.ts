@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Deadline, dbContextError, deadlineIn, type ErrorClass, remainingMs } from '@strata/db-context'
+import { type Deadline, dbContextError, deadlineIn, type ErrorClass, patienceMs, remainingMs } from '@strata/db-context'
 
 /** As the retries of a transaction: full jitter, so that one of two that cross wins; a busy document is met free. */
 const backoffMsFirst = 2
@@ -27,7 +27,7 @@ export class Tries {
   constructor(options: TriesOptions) {
     const { lockWaitMs, userMs } = options
     this.#options = options
-    this.#waitMs = userMs ? Math.min(lockWaitMs, userMs) : lockWaitMs
+    this.#waitMs = Math.min(patienceMs(lockWaitMs), userMs || lockWaitMs)
   }
 
   /** Since the first conflict, in milliseconds. */
@@ -48,7 +48,7 @@ export class Tries {
     }
     this.#conflicts += 1
     if (remainingMs(this.#until) > 0) return this.#conflicts
-    throw lockTimeout({ ...this.#options, lockWaitMs: this.#waitMs, cause, conflicts: this.#conflicts })
+    throw lockTimeout({ ...this.#options, cause, conflicts: this.#conflicts })
   }
 
   #failure(error: unknown): number {

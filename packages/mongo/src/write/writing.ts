@@ -6,6 +6,17 @@ import { idText, type Named, namedBy } from './named.ts'
 
 const writeConflict = 112
 
+/** To be called with the error of a write outside a transaction: one that may be applied all the same counts as an effect. */
+export function noteDoubt(binding: MongoBinding, call: Call, error: unknown): void {
+  const isRefused = error instanceof Error && 'outcome' in error && error.outcome === 'not-applied'
+  if (!(binding.transaction || isRefused)) noteWrite(binding, call)
+}
+
+/** Tells that a collection is written, by something that does not say which documents. */
+export function noteWrite(binding: MongoBinding, { door, collection }: Pick<Call, 'door' | 'collection'>): void {
+  binding.wrote?.({ collection: `${door.settings.database}.${collection}`, ids: [], isComplete: false })
+}
+
 /** How a write is held up. */
 export interface HeldUp {
   readonly blockedMs: number
