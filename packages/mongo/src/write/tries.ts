@@ -27,7 +27,7 @@ export class Tries {
   constructor(options: TriesOptions) {
     const { lockWaitMs, userMs } = options
     this.#options = options
-    this.#waitMs = Math.min(patienceMs(lockWaitMs), userMs || lockWaitMs)
+    this.#waitMs = Math.min(patienceMs(lockWaitMs), userMs || Number.POSITIVE_INFINITY)
   }
 
   /** Since the first conflict, in milliseconds. */
