@@ -44,7 +44,7 @@ class MongoStore implements MongoDatasource {
   readonly #door: LevelDoor
   readonly #membership = new Membership()
   readonly #sessions = new Sessions()
-  #clients = 0
+  readonly #pools: MongoPool[] = []
 
   constructor(settings: Settings) {
     this.name = settings.name
@@ -60,8 +60,9 @@ class MongoStore implements MongoDatasource {
   }
 
   openPool(options: OpenPoolOptions): MongoPool {
-    this.#clients += 1
-    return new MongoPool(this.#settings, options, this.#sessions)
+    const pool = new MongoPool(this.#settings, options, this.#sessions)
+    this.#pools.push(pool)
+    return pool
   }
 
   /** @throws CONNECTION_BUDGET, BUDGET_UNREADABLE, SERVER_UNREACHABLE, TOPOLOGY_UNSUPPORTED */
@@ -69,12 +70,15 @@ class MongoStore implements MongoDatasource {
     const { streamsMax, connectionsMax } = this.#settings
     await service.ready()
     // Each client has a monitor beside its pool, and the change streams are a client of their own.
-    const wanted = connections + streamsMax + this.#clients + 1
+    const wanted = connections + streamsMax + this.#pools.length + 1
     const { client } = service
     const leave = await this.#membership.enter({ client, wanted, processes, limit: connectionsMax })
     if (!this.#door.scope.isolated) return leave
     try {
-      const end = await this.#sessions.start(client)
+      const end = await this.#sessions.start(
+        client,
+        this.#pools.filter(pool => pool !== service).map(pool => pool.client),
+      )
       return async () => void (await Promise.allSettled([leave(), end()]))
     } catch (error) {
       await leave().catch(() => {})

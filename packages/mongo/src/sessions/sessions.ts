@@ -26,9 +26,13 @@ export class Sessions {
   #beating: AbortController | undefined
   #beatAt = 0
 
-  /** Begins to give signs of life and to look for the dead, at once the first time. Call the result to end it. */
-  async start(client: MongoClient): Promise<() => Promise<void>> {
+  /**
+   * Begins to give signs of life and to look for the dead, at once the first time. Call the result to end it. The first
+   * session of each of `levels` is written down with that, so that a lone caller's first transaction has nothing to wait for.
+   */
+  async start(client: MongoClient, levels: readonly MongoClient[]): Promise<() => Promise<void>> {
     this.#beating?.abort()
+    await Promise.all(levels.map(level => this.#foresee(level)))
     const beating = new AbortController()
     const book = new SessionBook(client)
     await this.#write(book)
@@ -52,6 +56,12 @@ export class Sessions {
     if (!this.#beating || !id) return undefined
     const key = id.toString('base64')
     return this.#known.has(key) ? undefined : this.#add(key, id, client)
+  }
+
+  async #foresee(client: MongoClient): Promise<void> {
+    const session = client.startSession()
+    if (session.id) this.#known.set(session.id.id.toString('base64'), session.id.id)
+    await session.endSession()
   }
 
   async #add(key: string, id: Binary, client: MongoClient): Promise<void> {
