@@ -1,6 +1,8 @@
 import type { Activity } from './datasource.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
+import { hasCode } from './error.ts'
 import { describePool, type LevelPool } from './pool.ts'
+import { lockBlockedError, putBackAfterMs } from './put-back.ts'
 import { dbContextError } from './registry.ts'
 import type { RetryBudget } from './retry.ts'
 import type { Scope } from './scope.ts'
@@ -50,10 +52,17 @@ export async function repeat(
   if (budget.isOff || signal.aborted || scope.unit.ended) throw error
   const kind = pool.adapter.classify(own.cause)
   if (!kind.transient) throw error
+  const { unit } = scope
   const effects = [...transaction.effects, ...steps.lost]
   if (effects.length > 0) throw retryUnsafe(transaction, effects, own.cause)
   if (remainingMs(transaction.deadline) === 0) throw outOfTime(transaction, own.cause)
-  await budget.next(own.cause, kind, signal)
+  if (kind.conflict && unit.isUntouched && budget.conflictMs >= putBackAfterMs)
+    throw lockBlocked(transaction, own.cause)
+  try {
+    await budget.next(own.cause, kind, signal)
+  } catch (refusal) {
+    throw (hasCode(refusal, 'LOCK_TIMEOUT') && transaction.suspicion) || refusal
+  }
 }
 
 export function newTransaction(at: Place, activity: Activity): Transaction {
@@ -79,6 +88,10 @@ export function newTransaction(at: Place, activity: Activity): Transaction {
     handle: pool.adapter.begin({ id, deadline, activity, concerns }),
     steps: at.steps,
   })
+}
+
+function lockBlocked({ id, name, level }: Transaction, cause: unknown) {
+  return lockBlockedError(`transaction ${name ?? id}`, { level, transaction: id, cause })
 }
 
 function outOfTime({ id, name, level }: Transaction, cause: unknown) {
