@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Chain, ChainLink } from './chain.ts'
 import { currentChain } from './current-chain.ts'
 import { type Deadline, deadlineIn } from './deadline.ts'
+import { failJob } from './job-end.ts'
 import { Ledger } from './ledger.ts'
 import { checkDeeper, checkLevel } from './level.ts'
 import { LockLevels } from './lock-levels.ts'
@@ -97,7 +98,7 @@ export class Context {
     return this.#enter(this.#unit({ chain, deadline, signal: options.signal, slot: undefined }), { level, body })
   }
 
-  runJob<T>(job: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async runJob<T>(job: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const slot: Hold = {
       rank: laneRank(this.options.isolated ? job.lane.level : 0),
       unit: job.id,
@@ -109,7 +110,11 @@ export class Context {
       for (const { collection } of collections) this.lockLevels.held(collection, level)
     }
     const unit = this.#unit({ chain, deadline: jobDeadline(job), signal, slot, canPutBack })
-    return this.#enter(unit, { level: job.level, body: () => body(unit.signal) })
+    try {
+      return await this.#enter(unit, { level: job.level, body: () => body(unit.signal) })
+    } catch (error) {
+      return await failJob(unit, this.ledger, error)
+    }
   }
 
   /** @throws DATASOURCE_UNKNOWN, LEVEL_INVALID, LEVEL_LIMIT, LEVEL_ORDER */

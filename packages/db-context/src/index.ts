@@ -48,6 +48,7 @@ export {
   propagations,
 } from './propagation.ts'
 export type { CallStep, IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './propagator.ts'
+export { putBackAfterMs } from './put-back.ts'
 export { type DbContextErrorCode, dbContextError, dbContextErrors } from './registry.ts'
 export type { BeginTransactionOptions } from './terms.ts'
 export type { PoolWait } from './wait.ts'

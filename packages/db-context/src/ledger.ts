@@ -8,6 +8,7 @@ import type { Transaction } from './transaction.ts'
 export class Ledger {
   readonly #activities = new Set<Activity>()
   readonly #transactions = new Map<string, Transaction>()
+  readonly #quiet = new Map<string, (() => void)[]>()
 
   begin(activity: Activity): Activity {
     this.#activities.add(activity)
@@ -16,6 +17,9 @@ export class Ledger {
 
   end(activity: Activity): void {
     this.#activities.delete(activity)
+    if (this.#quiet.size === 0 || this.#isBusy(activity.unit)) return
+    for (const resolve of this.#quiet.get(activity.unit) ?? []) resolve()
+    this.#quiet.delete(activity.unit)
   }
 
   opened(transaction: Transaction): void {
@@ -29,6 +33,19 @@ export class Ledger {
   /** The transaction of this process that is open under this id. */
   transaction(id: string): Transaction | undefined {
     return this.#transactions.get(id)
+  }
+
+  /** Resolves when nothing is under way for a unit of work that has ended: within the bounds of its statements. */
+  async quiet(unit: string): Promise<void> {
+    if (!this.#isBusy(unit)) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#quiet.set(unit, [...(this.#quiet.get(unit) ?? []), resolve])
+    await promise
+  }
+
+  #isBusy(unit: string): boolean {
+    for (const activity of this.#activities) if (activity.unit === unit) return true
+    return false
   }
 
   snapshot(): Activity[] {

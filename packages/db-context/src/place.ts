@@ -5,7 +5,7 @@ import { describePool, type LevelPool } from './pool.ts'
 import { lockBlockedError, putBackAfterMs } from './put-back.ts'
 import { dbContextError } from './registry.ts'
 import type { RetryBudget } from './retry.ts'
-import type { Scope } from './scope.ts'
+import { innermostOpen, type Scope } from './scope.ts'
 import type { Steps } from './steps.ts'
 import type { TransactionTerms } from './terms.ts'
 import { Transaction } from './transaction.ts'
@@ -42,11 +42,9 @@ export type Run<T> = { readonly transaction: Transaction; readonly value: T } | 
  *
  * @throws the error of the last attempt, or why there is no other
  */
-export async function repeat(
-  { transaction, error }: Failed,
-  { scope, pool, signal, steps }: Place,
-  budget: RetryBudget,
-): Promise<void> {
+export async function repeat({ transaction, error }: Failed, at: Place, budget: RetryBudget): Promise<void> {
+  const { scope, pool, signal, steps } = at
+  if (transaction.isHeldUpBy(transaction.failure?.cause)) return await unwind(transaction, at, budget)
   const own = transaction.serverFailure
   if (!own || own.cause !== transaction.failure?.cause || transaction.state !== 'rolled-back') throw error
   if (budget.isOff || signal.aborted || scope.unit.ended) throw error
@@ -63,6 +61,23 @@ export async function repeat(
   } catch (refusal) {
     throw (hasCode(refusal, 'LOCK_TIMEOUT') && transaction.suspicion) || refusal
   }
+}
+
+/**
+ * Runs the body again, after a pause, because work that it awaited was held up by a document for too long: what held it may wait for
+ * this transaction in its turn. Only the outermost of those that wait: what one further in kept, its job's slot among it, would
+ * still be kept.
+ *
+ * @throws the error of the work, RETRY_UNSAFE, TRANSACTION_TIMEOUT
+ */
+async function unwind(transaction: Transaction, { scope, signal, steps }: Place, budget: RetryBudget): Promise<void> {
+  const error = transaction.failure?.cause
+  if (transaction.state !== 'rolled-back' || budget.isOff || signal.aborted || scope.unit.ended) throw error
+  if (innermostOpen(scope) || scope.unit.chain.some(({ writes = [] }) => writes.length > 0)) throw error
+  const effects = [...transaction.effects, ...steps.lost]
+  if (effects.length > 0) throw retryUnsafe(transaction, effects, error)
+  if (remainingMs(transaction.deadline) === 0) throw outOfTime(transaction, error)
+  await budget.unwind(error, signal)
 }
 
 export function newTransaction(at: Place, activity: Activity): Transaction {
@@ -90,8 +105,8 @@ export function newTransaction(at: Place, activity: Activity): Transaction {
   })
 }
 
-function lockBlocked({ id, name, level }: Transaction, cause: unknown) {
-  return lockBlockedError(`transaction ${name ?? id}`, { level, transaction: id, cause })
+function lockBlocked({ id, name, level, suspicion }: Transaction, cause: unknown) {
+  return lockBlockedError(`transaction ${name ?? id}`, { level, transaction: id, cause: suspicion ?? cause })
 }
 
 function outOfTime({ id, name, level }: Transaction, cause: unknown) {

@@ -1,3 +1,4 @@
+import { callNotes } from './call-notes.ts'
 import type { Chain, ChainLink } from './chain.ts'
 import { currentChain, heldChain } from './current-chain.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
@@ -7,14 +8,7 @@ import type { LockLevels } from './lock-levels.ts'
 import type { DeclaredProcesses } from './options.ts'
 import { laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import {
-  enclosingTransaction,
-  innermostOpen,
-  innermostTransaction,
-  openTransactions,
-  refuseEscaped,
-  type Scope,
-} from './scope.ts'
+import { enclosingTransaction, innermostTransaction, openTransactions, refuseEscaped, type Scope } from './scope.ts'
 import type { Transaction } from './transaction.ts'
 import { refuseHeld } from './wait.ts'
 
@@ -34,6 +28,13 @@ export interface OutgoingCall {
    * a step.
    */
   sent(options?: { readonly isStep?: boolean }): void
+  /** To be called when a job that was sent has turned out not to have run, nor to be about to. */
+  unsent(): void
+  /**
+   * To be called when the call ended because a document held its work up for too long (`LOCK_TIMEOUT`, `not-applied`): the
+   * outermost transaction around it is then run again, if its body throws this error.
+   */
+  heldUp(error: Error): void
   /** Where the call stands in the body of the transaction around it; to be asked at once, in the order of the calls. */
   step(): CallStep | undefined
 }
@@ -88,6 +89,8 @@ export interface Propagator {
   readonly levelsMax: number
   /** False under `isolation: 'none'`: every level in one lane. */
   readonly isolated: boolean
+  /** The longest wait for documents that other work holds, in milliseconds. */
+  readonly lockWaitMs: number
   /** How many processes like this one are to run; undefined where that was not declared. */
   readonly processes: DeclaredProcesses | undefined
   /**
@@ -117,6 +120,7 @@ export interface Propagator {
 export interface PropagatorOptions {
   readonly levelsMax: number
   readonly isolated: boolean
+  readonly lockWaitMs: number
   readonly processes: DeclaredProcesses | undefined
   readonly require: () => Scope
   readonly find: () => Scope | undefined
@@ -125,10 +129,11 @@ export interface PropagatorOptions {
 }
 
 export function createPropagator(options: PropagatorOptions): Propagator {
-  const { levelsMax, isolated, processes, lockLevels } = options
+  const { levelsMax, isolated, lockWaitMs, processes, lockLevels } = options
   return {
     levelsMax,
     isolated,
+    lockWaitMs,
     processes,
     call(name, { level } = {}) {
       const scope = options.require()
@@ -143,15 +148,7 @@ export function createPropagator(options: PropagatorOptions): Propagator {
         signal: enclosingTransaction(scope)?.signal ?? scope.unit.signal,
         root: scope.unit.root,
         unit: scope.unit.id,
-        sent: ({ isStep = false } = {}) => {
-          scope.unit.noteEffect()
-          for (const transaction of openTransactions(scope)) {
-            const effects = isStep ? transaction.calls : transaction.effects
-            effects.push(`call of ${name}`)
-            for (const collection of transaction.writes.collections) lockLevels.held(collection, transaction.level)
-          }
-        },
-        step: () => stepOf(scope, name),
+        ...callNotes(scope, name, lockLevels),
       }
     },
     push({ level } = {}) {
@@ -177,22 +174,6 @@ export function createPropagator(options: PropagatorOptions): Propagator {
     run: (job, body) => {
       checkLevel(job.level, levelsMax, [link(job), ...job.chain])
       return options.runUnit(job, body)
-    },
-  }
-}
-
-function stepOf(scope: Scope, name: string): CallStep | undefined {
-  const transaction = innermostOpen(scope)
-  if (!transaction) return undefined
-  const { steps } = transaction
-  const around = [...openTransactions(scope)]
-  return {
-    id: transaction.nextStep(),
-    owner: steps.root,
-    signal: enclosingTransaction(scope) ? steps.signal : AbortSignal.any([scope.unit.signal, steps.signal]),
-    lose: () => steps.lose(`call of ${name}`),
-    diverge: error => {
-      for (const each of around) each.fail(error)
     },
   }
 }

@@ -20,6 +20,7 @@ export class RetryBudget {
   readonly #random: () => number
   #failures = 0
   #conflicts = 0
+  #unwound = 0
   #conflictsSince: number | undefined
   #conflictsUntil: Deadline | undefined
 
@@ -48,6 +49,18 @@ export class RetryBudget {
     const tries = kind.conflict ? this.#conflict(error) : this.#failure(error)
     const ceiling = Math.min(backoffMsMax, backoffMsFirst * 1.5 ** tries)
     await sleep(this.#random() * ceiling, undefined, { signal }).catch(() => {})
+  }
+
+  /**
+   * Waits, for anything up to `lockWaitMs`, before work is awaited again that was held up for that long: others, whose own work is
+   * held up by this transaction's documents, come to them meanwhile. `retries` times at most.
+   *
+   * @throws the error of that work
+   */
+  async unwind(error: unknown, signal: AbortSignal): Promise<void> {
+    this.#unwound += 1
+    if (this.#unwound > this.#retriesMax) throw error
+    await sleep(this.#random() * this.#lockWaitMs, undefined, { signal }).catch(() => {})
   }
 
   #conflict(cause: unknown): number {

@@ -147,7 +147,7 @@ export class Statements {
     if (isSure || isOver) return lock
     if (own) own.suspicion = lock
     if (scope.unit.isUntouched && !own && blockedMs >= putBackAfterMs) {
-      return lockBlockedError(what, { level: scope.level, transaction: undefined, cause })
+      return lockBlockedError(what, { level: scope.level, transaction: undefined, cause: lock ?? cause })
     }
     return undefined
   }

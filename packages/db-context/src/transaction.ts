@@ -65,6 +65,7 @@ export class Transaction implements HookOwner {
   #innerAbort: AbortController | undefined
   #tail: Promise<unknown> = Promise.resolve()
   #stepCount = 0
+  #heldUp: Set<unknown> | undefined
   #closed = false
   #failure: TransactionFailure | undefined
   #serverFailure: { readonly cause: unknown } | undefined
@@ -120,6 +121,16 @@ export class Transaction implements HookOwner {
   failOnServer(cause: unknown, { endsTransaction }: { endsTransaction: boolean }): void {
     this.#serverFailure ??= { cause }
     if (endsTransaction) this.fail(cause)
+  }
+
+  /** True for the error of work that the body awaited, and that a document held up for too long. */
+  isHeldUpBy(error: unknown): boolean {
+    return this.#heldUp?.has(error) ?? false
+  }
+
+  noteHeldUp(error: unknown): void {
+    this.#heldUp ??= new Set()
+    this.#heldUp.add(error)
   }
 
   /**

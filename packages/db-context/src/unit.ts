@@ -29,7 +29,7 @@ export class Unit {
   readonly #closers = new Set<() => Promise<void>>()
   readonly #external: AbortSignal | undefined
   #ended = false
-  #hasEffects = false
+  #effects = 0
 
   constructor(options: UnitOptions) {
     this.chain = options.chain
@@ -50,12 +50,23 @@ export class Unit {
 
   /** To be called with each thing that a second run would do again: a commit, a plain write, a call, a push. */
   noteEffect(): void {
-    this.#hasEffects = true
+    this.#effects += 1
+    this.enclosing?.unit.noteEffect()
+  }
+
+  /** Takes back what was noted of a call that has turned out not to have run. */
+  forgetEffect(): void {
+    this.#effects -= 1
+    this.enclosing?.unit.forgetEffect()
+  }
+
+  get hasEffects(): boolean {
+    return this.#effects > 0
   }
 
   /** True while it can be put back as if it had never begun. */
   get isUntouched(): boolean {
-    return this.#canPutBack && !this.#hasEffects
+    return this.#canPutBack && !this.hasEffects
   }
 
   get id(): string {

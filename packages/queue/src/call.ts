@@ -1,4 +1,4 @@
-import { type Deadline, deadlineIn, hasCode, type OutgoingCall, remainingMs } from '@strata/db-context'
+import { type Deadline, deadlineIn, hasCode, type OutgoingCall, remainingMs, StrataError } from '@strata/db-context'
 import type { JobDefinition } from './job-definition.ts'
 import type { Lane } from './lane.ts'
 import { callDuration } from './metrics.ts'
@@ -42,6 +42,13 @@ export interface CallOptions {
   /** Called once at the deadline or the abort, if no result came first. */
   readonly onGiveUp: (call: Call, giveUp: GiveUp) => void
   readonly onSettled: (call: Call) => void
+}
+
+/** Tells the transactions around a call what its failure says: that nothing was done, and that documents were the reason. */
+export function noteFailure(plan: OutgoingCall, error: unknown): void {
+  if (!(error instanceof StrataError) || error.outcome !== 'not-applied') return
+  plan.unsent()
+  if (error.code === 'LOCK_TIMEOUT') plan.heldUp(error)
 }
 
 /** A call that waits. It settles exactly once: by the first reply, or by the error of whoever gave it up. */
@@ -164,6 +171,7 @@ export class Call {
   }
 
   #fail(error: unknown): void {
+    noteFailure(this.plan, error)
     this.#measure(
       error instanceof Error && 'code' in error && hasCode(error, String(error.code)) ? error.code : 'ERROR',
     )

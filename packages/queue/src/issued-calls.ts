@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type CallStep, hasCode, type OutgoingCall, StrataError } from '@strata/db-context'
-import type { Call } from './call.ts'
+import { type Call, noteFailure } from './call.ts'
 import type { JobDefinition } from './job-definition.ts'
 import { queueError } from './registry.ts'
 
@@ -59,7 +59,7 @@ export async function issue(step: CallStep, what: Issue, begin: (id: string) => 
   if (!isSame(earlier, own)) throw diverged(step, earlier, own)
   if (!earlier.failure) {
     plan.sent({ isStep: true })
-    return await earlier.call.again()
+    return await join(earlier.call, plan)
   }
   if (!canRepeat(earlier.failure.error)) throw earlier.failure.error
   earlier.call = begin(`${step.id}-${earlier.sends}`)
@@ -74,6 +74,16 @@ async function follow(step: CallStep, issued: Issued): Promise<unknown> {
   } catch (error) {
     issued.failure = { error }
     if (isUnknown(error)) step.lose()
+    throw error
+  }
+}
+
+/** A call that another attempt has made; what it ends with concerns the transactions around this one too. */
+async function join(call: Call, plan: OutgoingCall): Promise<unknown> {
+  try {
+    return await call.again()
+  } catch (error) {
+    noteFailure(plan, error)
     throw error
   }
 }

@@ -1,34 +1,83 @@
+import { patienceMs } from '@strata/db-context'
 import { DelayedError, type Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { putBackField } from './cancel.ts'
+import type { RedisClock } from './clock.ts'
 import type { Keys } from './keys.ts'
+
+export interface PutBackOptions {
+  readonly redis: Redis
+  readonly keys: Keys
+  readonly clock: RedisClock
+}
+
+/** Why a job is put back, and for how long it may be. */
+export interface PutBackReason {
+  /** Part of the names of the fields that its record counts in. */
+  readonly name: string
+  readonly pauseMsFirst: number
+  readonly pauseMsMax: number
+  isOver(put: { readonly times: number; readonly sinceMs: number }): boolean
+}
 
 /** Together about 10 s: as long as a worker of the new version may take to be ready in a deploy. */
 const putBacksMax = 12
-const pauseMsFirst = 100
-const pauseMsMax = 1000
 
-/** Only while the job is there: it must not come back as a record with nothing but a count. */
+/** No worker here can run it. Counted, not timed: a job that waits in a full lane between two looks has not been refused meanwhile. */
+export const notHere: PutBackReason = {
+  name: 'NotHere',
+  pauseMsFirst: 100,
+  pauseMsMax: 1000,
+  isOver: ({ times }) => times > putBacksMax,
+}
+
+/**
+ * Other work holds a document that it needs: for `lockWaitMs` since it was first held up, and a little more by chance, so that of two
+ * chains that wait for each other one goes on.
+ */
+export const heldUp = (lockWaitMs: number): PutBackReason => ({
+  name: 'HeldUp',
+  pauseMsFirst: 50,
+  pauseMsMax: 400,
+  isOver: ({ sinceMs }) => sinceMs >= patienceMs(lockWaitMs),
+})
+
+/**
+ * Only while the job is there: it must not come back as a record with nothing but a count. A job that has been put back for long
+ * enough begins anew: it may have another attempt.
+ */
 const countScript = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'0', ARGV[4]} end
+redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+redis.call('HSETNX', KEYS[1], ARGV[3], ARGV[4])
+return {tostring(redis.call('HINCRBY', KEYS[1], ARGV[2], 1)), redis.call('HGET', KEYS[1], ARGV[3])}
 `
 
 /**
- * Leaves a job whose handler did not begin for another worker. It counts as no attempt, and its caller can still remove it.
+ * Leaves a job that has done nothing yet for another time, or another worker: at the tail of its lane, after a pause, with its slot
+ * free meanwhile. It counts as no attempt, and its caller can still remove it.
  *
  * @returns what BullMQ is to be told, or undefined when it was put back too often
  */
 export async function putBack(
-  { redis, keys }: { readonly redis: Redis; readonly keys: Keys },
-  job: Job,
-  token: string | undefined,
+  { redis, keys, clock }: PutBackOptions,
+  { job, token, forMs = 0 }: { readonly job: Job; readonly token: string | undefined; readonly forMs?: number },
+  reason: PutBackReason,
 ): Promise<DelayedError | undefined> {
+  const { name, pauseMsFirst, pauseMsMax } = reason
   const key = keys.bullmq(job.queueName, job.id ?? '')
-  const times = Number(await redis.eval(countScript, 1, key, putBackField))
-  if (times > putBacksMax) return undefined
+  const [countField, sinceField] = [`${putBackField}${name}`, `${putBackField}${name}Since`]
+  const now = clock.now()
+  const since = Math.floor(now - forMs)
+  const found = await redis.eval(countScript, 1, key, putBackField, countField, sinceField, since)
+  const [times, first] = (found as string[]).map(Number)
+  const put = { times: times ?? 0, sinceMs: now - (first ?? now) }
+  if (reason.isOver(put)) {
+    await redis.hdel(key, countField, sinceField)
+    return undefined
+  }
   // Spread, so that jobs put back together do not come back together.
-  const pauseMs = Math.min(pauseMsFirst * 2 ** (times - 1), pauseMsMax) * (0.5 + Math.random())
+  const pauseMs = Math.min(pauseMsFirst * 2 ** (put.times - 1), pauseMsMax) * (0.5 + Math.random())
   await job.moveToDelayed(Date.now() + Math.round(pauseMs), token)
   return new DelayedError()
 }

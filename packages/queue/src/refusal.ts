@@ -1,4 +1,4 @@
-import type { StrataError } from '@strata/db-context'
+import { dbContextError, hasCode, type StrataError } from '@strata/db-context'
 import { type Job, UnrecoverableError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { putBackField } from './cancel.ts'
@@ -53,6 +53,16 @@ export function hasAnotherAttempt(job: Job, error: Error): boolean {
 export function codeOf(error: unknown): string {
   const known = error instanceof Refusal ? error.refusal : error
   return known instanceof Error && 'code' in known ? String(known.code) : 'ERROR'
+}
+
+/** The end of a job that was put back until its patience was over: its caller's transaction may be what holds the document. */
+export function lockTimeout({ name, id }: Job, lockWaitMs: number, blocked: StrataError): StrataError {
+  if (hasCode(blocked.cause, 'ANCESTOR_LOCK')) return blocked.cause
+  const message = `Job ${name} (${id}) was put back for lockWaitMs (${lockWaitMs} ms), for other work held a document that it writes`
+  return dbContextError('LOCK_TIMEOUT', message, {
+    details: { ...blocked.details, job: name, id, lockWaitMs },
+    cause: blocked.cause,
+  })
 }
 
 export function handlerMissing(lane: Lane, job: Job) {

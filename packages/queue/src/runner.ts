@@ -1,4 +1,4 @@
-import { hasCode, type IncomingJob, type Propagator } from '@strata/db-context'
+import { hasCode, type IncomingJob, type Propagator, putBackAfterMs, type StrataError } from '@strata/db-context'
 import { type Job, WaitingError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { RedisClock } from './clock.ts'
@@ -10,13 +10,14 @@ import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { jobDuration, refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
-import { putBack } from './put-back.ts'
+import { heldUp, notHere, putBack } from './put-back.ts'
 import {
   asFinal,
   codeOf,
   handlerMissing,
   hasAnotherAttempt,
   isControlFlow,
+  lockTimeout,
   mayHaveRunBefore,
   Refusal,
 } from './refusal.ts'
@@ -85,7 +86,7 @@ export class Runner {
       return value
     } catch (thrown) {
       const error = readableError(thrown)
-      result = codeOf(error)
+      result = isControlFlow(error) ? 'PUT_BACK' : codeOf(error)
       throw await this.#failure(error, { job, address, token: work.token })
     } finally {
       // A stranger may send any number of names.
@@ -113,7 +114,7 @@ export class Runner {
       return readEnvelope(found, lane)
     } catch (error) {
       if (!hasCode(error, 'ENVELOPE_INVALID')) throw error
-      throw (isNewer(found) ? await putBack(this.#options, job, token) : undefined) ?? new Refusal(error)
+      throw (isNewer(found) ? await putBack(this.#options, { job, token }, notHere) : undefined) ?? new Refusal(error)
     }
   }
 
@@ -122,7 +123,7 @@ export class Runner {
   ): Promise<unknown> {
     const { lane, job, envelope, handling } = at
     if (envelope.kind === 'call') await refuseUnawaited(this.#options, job, envelope)
-    if (!handling) throw (await putBack(this.#options, job, at.token)) ?? new Refusal(handlerMissing(lane, job))
+    if (!handling) throw (await putBack(this.#options, at, notHere)) ?? new Refusal(handlerMissing(lane, job))
     const input = await readInput(handling, job)
     const run = new Run(lane, job, envelope)
     const untie = run.follow(at.signal)
@@ -151,6 +152,7 @@ export class Runner {
       level: envelope.level,
       chain: isCall ? envelope.chain : [],
       signal,
+      canPutBack: this.#options.propagator.isolated,
       lane: { queue: lane.queue, level: lane.level },
       ...(deadlineMs === undefined ? {} : { deadlineMs: Math.max(0, deadlineMs) }),
     }
@@ -176,8 +178,20 @@ export class Runner {
 
   /** What BullMQ is to be told; the caller hears of it when BullMQ will not try again. */
   async #failure(error: Error, at: { job: Job; address: ReplyAddress | undefined; token: string | undefined }) {
-    const { job, address, token } = at
     if (isControlFlow(error)) return error
+    if (hasCode(error, 'LOCK_BLOCKED') && !this.#handBack.signal.aborted) return await this.#heldUp(error, at)
+    return await this.#end(error, at)
+  }
+
+  /** A job that waits for a document leaves its slot to those that whoever holds the document may wait for. */
+  async #heldUp(blocked: StrataError, at: { job: Job; address: ReplyAddress | undefined; token: string | undefined }) {
+    const { lockWaitMs } = this.#options.propagator
+    const delayed = await putBack(this.#options, { ...at, forMs: putBackAfterMs }, heldUp(lockWaitMs))
+    return delayed ?? (await this.#end(lockTimeout(at.job, lockWaitMs, blocked), at))
+  }
+
+  async #end(error: Error, at: { job: Job; address: ReplyAddress | undefined; token: string | undefined }) {
+    const { job, address, token } = at
     if (this.#handBack.signal.aborted && !(error instanceof Refusal)) {
       // A job that has lost its lock is another worker's already.
       await job.moveToWait(token ?? '').catch(() => {})

@@ -22,10 +22,8 @@ export async function refuseUnawaited(
   const { redis, keys, clock } = shared
   const details = { job: job.name, id: job.id, level: envelope.level }
   if (envelope.deadline <= clock.now()) {
-    // An attempt before this one may have begun the handler.
-    const outcome = job.attemptsStarted > 1 ? 'unknown' : 'not-applied'
     const message = `Call of ${job.name} (${job.id}) was taken after its deadline and not started`
-    throw new Refusal(queueError('CALL_EXPIRED', message, { outcome, details }))
+    throw new Refusal(queueError('CALL_EXPIRED', message, { details }))
   }
   if (job.attemptsStarted > 1 && (await redis.hget(keys.bullmq(job.queueName, job.id ?? ''), givenUpField)) === '1') {
     const message = `Call of ${job.name} (${job.id}) was given up by its caller and not started again`
