@@ -135,8 +135,8 @@ const details = ({ job, id, level }: Push) => ({ job: job.name, id, level })
 const awaitBeforeCommit = (push: Push) =>
   queueError(
     'AWAIT_BEFORE_COMMIT',
-    `Result of ${push.job.name} (${push.id}) was awaited before the commit that publishes the job: await it after the ` +
-      'transaction, or use pushAsync, which is sent at once',
+    `Result of ${push.job.name} (${push.id}) was awaited before the commit that sends the job, which does not come ` +
+      'after a rollback: await it after the transaction, or use pushAsync, which is sent at once',
     { details: details(push) },
   )
 

@@ -51,7 +51,7 @@ export interface Queues extends AsyncDisposable {
    *
    * @throws the handler's own StrataError, or JOB_FAILED (`unknown`); LEVEL_LIMIT, LEVEL_ORDER, LEVEL_INVALID, HOLD_AND_WAIT,
    * CONTEXT_MISSING, CONTEXT_ENDED, INPUT_INVALID, PAYLOAD_TOO_LARGE, OPTION_REFUSED, CALLS_LIMIT, REDIS_UNREACHABLE, QUEUE_STOPPED,
-   * CALL_EXPIRED, LANE_UNSERVED, HANDLER_MISSING, RETRY_DIVERGED (`not-applied`);
+   * CALL_EXPIRED, LANE_UNSERVED, HANDLER_MISSING, RETRY_DIVERGED, LOCK_TIMEOUT (`not-applied`);
    * CALL_TIMEOUT and CALL_ABORTED (`not-applied` or `unknown`, never a guess); RESULT_LOST, SEND_FAILED (`unknown`); RESULT_INVALID (`applied`)
    */
   pushAsync<J extends JobDefinition>(job: J, data: JobInput<J>, options?: PushAsyncOptions): Promise<JobResult<J>>
