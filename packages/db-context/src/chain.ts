@@ -1,3 +1,5 @@
+import type { TransactionWrites } from './writes.ts'
+
 /** One piece of work in a chain of waits. */
 export interface ChainLink {
   readonly kind: 'run' | 'job'
@@ -6,6 +8,8 @@ export interface ChainLink {
   /** Unique over all processes. */
   readonly id: string
   readonly level: number
+  /** The transactions that are open while it awaits the next link, outermost first, and what each has written. */
+  readonly writes?: readonly TransactionWrites[]
 }
 
 /** The work that awaits this work, outermost first, and this work last. */

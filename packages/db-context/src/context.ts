@@ -1,19 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import type { Chain, ChainLink } from './chain.ts'
+import { currentChain } from './current-chain.ts'
 import { type Deadline, deadlineIn } from './deadline.ts'
 import { Ledger } from './ledger.ts'
 import { checkDeeper, checkLevel } from './level.ts'
+import { LockLevels } from './lock-levels.ts'
 import { type CheckedOptions, type ContextOptions, checkMs, readOptions } from './options.ts'
 import { Pools } from './pool.ts'
-import {
-  createPropagator,
-  currentChain,
-  type IncomingJob,
-  jobChain,
-  jobDeadline,
-  type Propagator,
-} from './propagator.ts'
+import { createPropagator, type IncomingJob, jobChain, jobDeadline, type Propagator } from './propagator.ts'
 import { type Hold, laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import { innerScope, rootScope, type Scope } from './scope.ts'
@@ -35,6 +30,7 @@ export class Context {
   readonly options: CheckedOptions
   readonly pools: Pools
   readonly ledger = new Ledger()
+  readonly lockLevels: LockLevels
   readonly units = new Units()
   readonly startup: Startup
   readonly statements: Statements
@@ -46,9 +42,17 @@ export class Context {
     this.options = readOptions(given)
     const { datasources, lockWaitMs, report } = this.options
     this.pools = new Pools(datasources, this.options)
+    this.lockLevels = new LockLevels(report)
     this.startup = new Startup(this.pools, this.options)
-    const shared = { pools: this.pools, ledger: this.ledger, lockWaitMs }
-    this.statements = new Statements({ ...shared, require: () => this.require(), start: () => this.startup.start() })
+    const { ledger, lockLevels } = this
+    const shared = { pools: this.pools, ledger, lockWaitMs }
+    this.statements = new Statements({
+      ...shared,
+      lockLevels,
+      require: () => this.require(),
+      find: () => this.#scopes.getStore(),
+      start: () => this.startup.start(),
+    })
     this.transactions = new Transactions({
       ...this.options,
       ...shared,
@@ -61,6 +65,7 @@ export class Context {
       require: () => this.require(),
       find: () => this.#scopes.getStore(),
       runUnit: (job, body) => this.runJob(job, body),
+      lockLevels,
     })
     for (const datasource of datasources) datasource.attach(this.statements.scopeOf(datasource))
   }
@@ -98,7 +103,12 @@ export class Context {
       unit: job.id,
       what: `a worker slot of ${job.lane.queue} at level ${job.lane.level}`,
     }
-    const unit = this.#unit({ chain: jobChain(job), deadline: jobDeadline(job), signal: job.signal, slot })
+    const { signal, canPutBack = false } = job
+    const chain = jobChain(job)
+    for (const { level, collections } of chain.flatMap(({ writes = [] }) => writes)) {
+      for (const { collection } of collections) this.lockLevels.held(collection, level)
+    }
+    const unit = this.#unit({ chain, deadline: jobDeadline(job), signal, slot, canPutBack })
     return this.#enter(unit, { level: job.level, body: () => body(unit.signal) })
   }
 
@@ -122,7 +132,13 @@ export class Context {
     })
   }
 
-  #unit(options: { chain: Chain; deadline: Deadline; signal: AbortSignal | undefined; slot: Hold | undefined }): Unit {
+  #unit(options: {
+    chain: Chain
+    deadline: Deadline
+    signal: AbortSignal | undefined
+    slot: Hold | undefined
+    canPutBack?: boolean
+  }): Unit {
     const around = this.#scopes.getStore()
     return new Unit({ ...options, enclosing: around?.unit.ended ? undefined : around })
   }

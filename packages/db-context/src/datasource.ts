@@ -1,6 +1,7 @@
 import type { Deadline } from './deadline.ts'
 import type { DeclaredProcesses } from './options.ts'
 import type { PoolWait } from './wait.ts'
+import type { DocumentSet } from './writes.ts'
 
 /**
  * The port between levels and a database. An adapter opens the connections of one level and runs transactions on them;
@@ -93,6 +94,8 @@ export interface TransactionLifetime {
 }
 
 export interface DatasourceTransaction {
+  /** Asked before each statement: a promise when something has to be done before it may be sent. */
+  ready?(): Promise<void> | undefined
   /** Rejects with a plain error when nothing was applied, with `COMMIT_UNKNOWN` when that cannot be told. */
   commit(): Promise<void>
   /** Never rejects for a transaction that the server no longer has. */
@@ -147,6 +150,8 @@ export interface StatementScope<Pool, Tx> {
   service<T>(what: string, run: (target: StatementTarget<Pool, Tx>) => Promise<T>): Promise<T>
   /** The pool of the service connections, for what outlives a statement (change streams). */
   readonly servicePool: Pool
+  /** Who waits for the current work, in words: an open transaction around it, or its caller; undefined where nobody does. */
+  awaitedBy(): string | undefined
   /** The longest wait for documents that other work holds, in milliseconds. */
   readonly lockWaitMs: number
   /** False under `isolation: 'none'`: no permits, no slices. */
@@ -168,8 +173,32 @@ export interface StatementBinding<Pool, Tx> {
   poolWait(): PoolWait
   /** Takes a permit and keeps it for the scope, as an open cursor does whose connection is pinned. */
   hold(what: string): Promise<StatementHold<Pool, Tx>>
+  /** Notes the documents of a write that got through: in a transaction they are held until it ends. */
+  wrote(documents: WrittenDocuments): void
+  /**
+   * What becomes of a write that cannot go on because other work holds its document: the error that it has to end with at
+   * once (`ANCESTOR_LOCK`, `LOCK_BLOCKED`), or undefined while it may wait.
+   */
+  blocked(write: BlockedWrite): Error | undefined
   /** Calls `close` before the transaction, or else the unit of work, ends. Call the result to forget it. */
   onEnd(close: () => Promise<void>): () => void
+}
+
+export interface WrittenDocuments extends DocumentSet {
+  /** True for inserts with ids that were made for them: nobody can have waited for those, nor they for anybody. */
+  readonly areNew?: boolean
+}
+
+/** A write that has applied nothing so far. */
+export interface BlockedWrite {
+  readonly what: string
+  readonly documents: DocumentSet
+  /** How long it has been blocked, in milliseconds. */
+  readonly blockedMs: number
+  /** True when it has waited as long as it may. */
+  readonly isOver: boolean
+  /** What the server said. */
+  readonly cause: unknown
 }
 
 /** A permit that outlives a statement. */

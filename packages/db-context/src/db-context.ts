@@ -1,10 +1,12 @@
 import type { Chain } from './chain.ts'
 import { Context } from './context.ts'
+import { currentChain } from './current-chain.ts'
 import type { Activity } from './datasource.ts'
 import { hookOwner } from './hooks.ts'
+import type { LockLevel } from './lock-levels.ts'
 import type { ContextOptions, Isolation } from './options.ts'
 import type { PoolState } from './pool.ts'
-import { currentChain, type Propagator } from './propagator.ts'
+import type { Propagator } from './propagator.ts'
 import { dbContextError } from './registry.ts'
 import { innermostTransaction } from './scope.ts'
 import type { BeginTransactionOptions } from './terms.ts'
@@ -108,6 +110,11 @@ export interface DbContext extends AsyncDisposable {
   pools(): PoolState[]
   /** The statements and transactions under way in this process. */
   activities(): Activity[]
+  /**
+   * Where each collection is held across a wait and where it is written, as far as this process has seen. One that is written
+   * deeper than it is held is reported once (`LOCK_ORDER`, to `report`), before anything hangs.
+   */
+  lockLevels(): LockLevel[]
   /** For the queue: carries the context between processes. */
   readonly propagator: Propagator
   /**
@@ -149,6 +156,7 @@ export function createDbContext(options: ContextOptions): DbContext {
     },
     pools: () => context.pools.state(),
     activities: () => context.ledger.snapshot(),
+    lockLevels: () => context.lockLevels.all(),
     propagator: context.propagator,
     stop: ({ deadlineMs = stopDeadlineMsDefault } = {}) => {
       stopping ??= close(deadlineMs)

@@ -1,5 +1,6 @@
 import type { Chain, ChainLink } from './chain.ts'
 import { dbContextError } from './registry.ts'
+import { readWrites } from './writes.ts'
 
 /** What a header carries to a service that is called over HTTP. */
 export interface CarriedContext {
@@ -22,15 +23,21 @@ const deadlineMsMax = 86_400_000
 /** Writes a context as the value of one header: ASCII, at most 8,192 characters. */
 export function writeHeader({ level, chain, deadlineMs }: CarriedContext): string {
   const [root, ...others] = chain
-  const links = [root, ...others.slice(-(linksMax - 1))].map(({ kind, name, id, level: at }) => [
-    kind,
-    name.slice(0, textLengthMax),
-    id.slice(0, textLengthMax),
-    at,
-  ])
+  const links = [root, ...others.slice(-(linksMax - 1))]
   const left = deadlineMs === undefined ? {} : { d: Math.floor(Math.min(deadlineMs, deadlineMsMax)) }
-  return version + Buffer.from(JSON.stringify({ l: level, c: links, ...left })).toString('base64url')
+  const write = (writeLink: (link: ChainLink) => unknown[]) =>
+    version + Buffer.from(JSON.stringify({ l: level, c: links.map(writeLink), ...left })).toString('base64url')
+  const whole = write(link => [...bare(link), ...(link.writes ? [link.writes] : [])])
+  // Without what they have written, the transactions around the call are found in their own process only.
+  return whole.length <= headerLengthMax ? whole : write(bare)
 }
+
+const bare = ({ kind, name, id, level }: ChainLink) => [
+  kind,
+  name.slice(0, textLengthMax),
+  id.slice(0, textLengthMax),
+  level,
+]
 
 /** Reads what a peer sent. Only known fields are taken over. @throws HEADER_INVALID */
 export function readHeader(header: string): CarriedContext {
@@ -59,9 +66,11 @@ function parse(text: string): Record<string, unknown> {
 }
 
 function readLink(found: unknown): ChainLink {
-  const [kind, name, id, level] = Array.isArray(found) ? found : []
-  if ((kind === 'run' || kind === 'job') && isText(name) && isText(id) && isWhole(level)) {
-    return { kind, name, id, level }
+  const [kind, name, id, level, held] = Array.isArray(found) ? found : []
+  const writes = held === undefined ? undefined : readWrites(held)
+  const isRead = held === undefined || writes !== undefined
+  if ((kind === 'run' || kind === 'job') && isText(name) && isText(id) && isWhole(level) && isRead) {
+    return { kind, name, id, level, ...(writes ? { writes } : {}) }
   }
   throw invalid('has a link that is none')
 }

@@ -2,6 +2,7 @@ export type { Chain, ChainLink } from './chain.ts'
 export type {
   Activity,
   BeginOptions,
+  BlockedWrite,
   Datasource,
   DatasourcePool,
   DatasourceTransaction,
@@ -15,6 +16,7 @@ export type {
   StatementTarget,
   TransactionConcerns,
   TransactionLifetime,
+  WrittenDocuments,
 } from './datasource.ts'
 export {
   type Current,
@@ -27,7 +29,9 @@ export {
 export { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 export { type ErrorSpec, errorFactory, hasCode, type Outcome, StrataError, type StrataErrorOptions } from './error.ts'
 export type { CarriedContext } from './header.ts'
+export type { LockLevel } from './lock-levels.ts'
 export type { ContextOptions, DeclaredProcesses, Isolation } from './options.ts'
+export { patienceMs } from './patience.ts'
 export { type Permit, Permits } from './permits.ts'
 export type { PoolState } from './pool.ts'
 export {
@@ -47,3 +51,4 @@ export type { IncomingJob, OutgoingCall, OutgoingPush, Propagator } from './prop
 export { type DbContextErrorCode, dbContextError, dbContextErrors } from './registry.ts'
 export type { BeginTransactionOptions } from './terms.ts'
 export type { PoolWait } from './wait.ts'
+export { type DocumentSet, readWrites, type TransactionWrites } from './writes.ts'

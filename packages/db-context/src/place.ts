@@ -1,6 +1,8 @@
 import type { Activity } from './datasource.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
+import { hasCode } from './error.ts'
 import { describePool, type LevelPool } from './pool.ts'
+import { lockBlockedError, putBackAfterMs } from './put-back.ts'
 import { dbContextError } from './registry.ts'
 import type { RetryBudget } from './retry.ts'
 import type { Scope } from './scope.ts'
@@ -50,7 +52,14 @@ export async function repeat(
   if (!kind.transient) throw error
   if (transaction.effects.length > 0) throw retryUnsafe(transaction, own.cause)
   if (remainingMs(transaction.deadline) === 0) throw outOfTime(transaction, own.cause)
-  await budget.next(own.cause, kind, signal)
+  if (kind.conflict && scope.unit.isUntouched && budget.conflictMs >= putBackAfterMs) {
+    throw lockBlocked(transaction, own.cause)
+  }
+  try {
+    await budget.next(own.cause, kind, signal)
+  } catch (refusal) {
+    throw (hasCode(refusal, 'LOCK_TIMEOUT') && transaction.suspicion) || refusal
+  }
 }
 
 export function newTransaction(at: Place, activity: Activity): Transaction {
@@ -83,6 +92,10 @@ function outOfTime({ id, name, level }: Transaction, cause: unknown) {
     `Transaction ${name ?? id} was rolled back by a transient error and not run again: its deadlineMs has passed`,
     { details: { transaction: id, level }, cause },
   )
+}
+
+function lockBlocked({ id, name, level }: Transaction, cause: unknown) {
+  return lockBlockedError(`transaction ${name ?? id}`, { level, transaction: id, cause })
 }
 
 function retryUnsafe(transaction: Transaction, cause: unknown) {

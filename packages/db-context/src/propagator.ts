@@ -1,7 +1,9 @@
 import type { Chain, ChainLink } from './chain.ts'
+import { currentChain, heldChain } from './current-chain.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 import { type CarriedContext, readHeader, writeHeader } from './header.ts'
 import { checkDeeper, checkLevel } from './level.ts'
+import type { LockLevels } from './lock-levels.ts'
 import type { DeclaredProcesses } from './options.ts'
 import { laneRank } from './rank.ts'
 import { dbContextError } from './registry.ts'
@@ -42,6 +44,11 @@ export interface IncomingJob {
   readonly signal?: AbortSignal
   /** The lane whose slot the job holds while it runs. */
   readonly lane: { readonly queue: string; readonly level: number }
+  /**
+   * True where the job can be put back into its lane and run from its beginning: then a write that other work blocks ends in
+   * `LOCK_BLOCKED` while the job has applied and called nothing. Default false.
+   */
+  readonly canPutBack?: boolean
 }
 
 /**
@@ -85,10 +92,11 @@ export interface PropagatorOptions {
   readonly require: () => Scope
   readonly find: () => Scope | undefined
   readonly runUnit: Propagator['run']
+  readonly lockLevels: LockLevels
 }
 
 export function createPropagator(options: PropagatorOptions): Propagator {
-  const { levelsMax, isolated, processes } = options
+  const { levelsMax, isolated, processes, lockLevels } = options
   return {
     levelsMax,
     isolated,
@@ -100,14 +108,18 @@ export function createPropagator(options: PropagatorOptions): Propagator {
       if (isolated) refuseHeld(scope, { rank: laneRank(at), what: () => `a worker slot of ${name} at level ${at}` })
       return {
         level: at,
-        chain: currentChain(scope),
+        chain: heldChain(scope),
         remainingMs: remainingMs(callDeadline(scope)),
         // Also of a transaction that waits for this at a shallower level: sent after its rollback, the call would be no effect of it.
         signal: enclosingTransaction(scope)?.signal ?? scope.unit.signal,
         root: scope.unit.root,
         unit: scope.unit.id,
         sent: () => {
-          for (const transaction of openTransactions(scope)) transaction.effects.push(`call of ${name}`)
+          scope.unit.noteEffect()
+          for (const transaction of openTransactions(scope)) {
+            transaction.effects.push(`call of ${name}`)
+            for (const collection of transaction.writes.collections) lockLevels.held(collection, transaction.level)
+          }
         },
       }
     },
@@ -116,13 +128,15 @@ export function createPropagator(options: PropagatorOptions): Propagator {
       const at = pushLevel(scope, level ?? 1, levelsMax)
       const transaction = scope && innermostTransaction(scope)
       if (transaction && !transaction.isOpen) throw transactionEnded(transaction.id)
+      if (!transaction) scope?.unit.noteEffect()
       return { level: at, defer: transaction && (publish => defer(transaction, publish)) }
     },
     inject() {
       const scope = options.require()
+      scope.unit.noteEffect()
       const left = remainingMs(callDeadline(scope))
       const deadline = Number.isFinite(left) ? { deadlineMs: left } : {}
-      return writeHeader({ level: callLevel(scope, undefined, levelsMax), chain: currentChain(scope), ...deadline })
+      return writeHeader({ level: callLevel(scope, undefined, levelsMax), chain: heldChain(scope), ...deadline })
     },
     extract: header => {
       const carried = readHeader(header)
@@ -134,13 +148,6 @@ export function createPropagator(options: PropagatorOptions): Propagator {
       return options.runUnit(job, body)
     },
   }
-}
-
-/** The chain with the level that the current scope has reached inside its unit. */
-export function currentChain(scope: Scope): Chain {
-  const { chain } = scope.unit
-  const own = { ...(chain[chain.length - 1] ?? chain[0]), level: scope.level }
-  return [...chain.slice(0, -1), own] as unknown as Chain
 }
 
 const link = ({ name, id, level }: IncomingJob): ChainLink => ({ kind: 'job', name, id, level })

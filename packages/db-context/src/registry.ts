@@ -7,6 +7,10 @@ const unknown = { outcome: 'unknown', transient: false } as const
 /** Every error that `db-context` throws; `docs/reference/errors.md` is kept equal to it by a test. */
 export const dbContextErrors = {
   ABORTED: { ...unknown, when: 'The unit of work was given up through its `signal`' },
+  ANCESTOR_LOCK: {
+    ...refused,
+    when: 'A write waited for a document that a transaction has written which awaits this very work, or probably has (`details.certain`)',
+  },
   COMMIT_UNKNOWN: { ...unknown, when: 'A commit was sent and its answer never came: the data must be asked' },
   CONFIG: { ...refused, when: 'An option has a value that cannot work, or two settings contradict each other' },
   CONTEXT_ENDED: {
@@ -26,6 +30,15 @@ export const dbContextErrors = {
   LEVEL_ORDER: {
     ...refused,
     when: 'A wait would go sideways or upwards: to a level, or to a datasource, that ranks lower',
+  },
+  LOCK_BLOCKED: {
+    ...later,
+    when: 'A job that has applied nothing yet met a document that other work holds: its worker puts it back into its lane',
+  },
+  LOCK_ORDER: {
+    outcome: 'applied',
+    transient: false,
+    when: 'Reported, never thrown: a collection is written at a deeper level than one at which transactions hold it across a wait',
   },
   LOCK_TIMEOUT: { ...later, when: 'Other work held a document for longer than `lockWaitMs`' },
   NOT_AN_ERROR: {

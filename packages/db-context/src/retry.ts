@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ErrorClass } from './datasource.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
+import { patienceMs } from './patience.ts'
 import { dbContextError } from './registry.ts'
 
 /** Failed attempts that are not conflicts (an election, a cut connection) before a transaction is given up. */
@@ -19,12 +20,18 @@ export class RetryBudget {
   readonly #random: () => number
   #failures = 0
   #conflicts = 0
+  #conflictsSince: number | undefined
   #conflictsUntil: Deadline | undefined
 
   constructor(options: { retriesMax: number; lockWaitMs: number; random?: () => number }) {
     this.#retriesMax = options.retriesMax
     this.#lockWaitMs = options.lockWaitMs
     this.#random = options.random ?? Math.random
+  }
+
+  /** Since the first conflict, in milliseconds. */
+  get conflictMs(): number {
+    return this.#conflictsSince === undefined ? 0 : performance.now() - this.#conflictsSince
   }
 
   get isOff(): boolean {
@@ -44,7 +51,8 @@ export class RetryBudget {
   }
 
   #conflict(cause: unknown): number {
-    this.#conflictsUntil ??= deadlineIn(this.#lockWaitMs)
+    this.#conflictsSince ??= performance.now()
+    this.#conflictsUntil ??= deadlineIn(patienceMs(this.#lockWaitMs))
     this.#conflicts += 1
     if (remainingMs(this.#conflictsUntil) > 0) return this.#conflicts
     throw dbContextError(

@@ -1,5 +1,7 @@
+import { ancestorLock, findAncestor } from './ancestors.ts'
 import type {
   Activity,
+  BlockedWrite,
   Datasource,
   DatasourcePool,
   DatasourceTransaction,
@@ -7,14 +9,17 @@ import type {
   StatementHold,
   StatementScope,
   StatementTarget,
+  WrittenDocuments,
 } from './datasource.ts'
 import { type Deadline, deadlineIn } from './deadline.ts'
 import type { Ledger } from './ledger.ts'
+import type { LockLevels } from './lock-levels.ts'
 import type { Permit } from './permits.ts'
 import { describePool, type LevelPool, type Pools } from './pool.ts'
+import { lockBlockedError, putBackAfterMs } from './put-back.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { findTransaction, innermostTransaction, refuseEscaped, type Scope } from './scope.ts'
+import { findTransaction, innermostTransaction, openTransactions, refuseEscaped, type Scope } from './scope.ts'
 import type { Transaction } from './transaction.ts'
 import { PoolWait, poolTimeout, refuseHeld } from './wait.ts'
 
@@ -27,6 +32,9 @@ export interface StatementOptions {
   /** The current scope; throws CONTEXT_MISSING or CONTEXT_ENDED. */
   readonly require: () => Scope
   readonly lockWaitMs: number
+  readonly lockLevels: LockLevels
+  /** The current scope, where there is one. */
+  readonly find: () => Scope | undefined
   readonly start: () => Promise<void>
 }
 
@@ -45,6 +53,7 @@ export class Statements {
       bind: () => this.#bind(datasource.name),
       service: (what, run) => this.#service(datasource.name, { what, run }),
       servicePool: pools.service(datasource.name).adapter,
+      awaitedBy: () => awaitedBy(this.#options.find()),
       lockWaitMs,
       isolated: pools.isolated,
     }
@@ -103,6 +112,7 @@ export class Statements {
     activity.phase = 'running'
     const { signal, deadline, handle } = transaction
     try {
+      await handle.ready?.()
       return await work.run({
         pool: at.pool.adapter,
         level: at.scope.level,
@@ -117,6 +127,38 @@ export class Statements {
     } finally {
       this.#options.ledger.end(activity)
     }
+  }
+
+  /** Notes what a write has changed, for those that it will keep waiting. */
+  wrote({ scope, transaction }: Bound, documents: WrittenDocuments): void {
+    if (transaction) transaction.writes.add(documents)
+    else scope.unit.noteEffect()
+    this.#noteLevels(scope, transaction, documents)
+  }
+
+  blocked({ scope, transaction: own }: Bound, write: BlockedWrite): Error | undefined {
+    if (!this.#options.pools.isolated) return undefined
+    const { documents, what, cause, blockedMs, isOver } = write
+    this.#noteLevels(scope, own, documents)
+    const open = (id: string) => this.#options.ledger.transaction(id)
+    const ancestor = findAncestor(scope, documents, { own, open })
+    const isSure = ancestor?.match === 'certain'
+    const lock = ancestor && ancestorLock(scope, { ancestor, own, what, collection: documents.collection, cause })
+    if (isSure || isOver) return lock
+    if (own) own.suspicion = lock
+    if (scope.unit.isUntouched && !own && blockedMs >= putBackAfterMs) {
+      return lockBlockedError(what, { level: scope.level, transaction: undefined, cause })
+    }
+    return undefined
+  }
+
+  #noteLevels(scope: Scope, own: Transaction | undefined, documents: WrittenDocuments): void {
+    const { lockLevels } = this.#options
+    for (const transaction of openTransactions(scope)) {
+      if (transaction === own) continue
+      for (const held of transaction.writes.collections) lockLevels.held(held, transaction.level)
+    }
+    if (!documents.areNew) lockLevels.written(documents.collection, scope.level)
   }
 
   async hold(at: Bound, what: string): Promise<StatementHold<DatasourcePool, DatasourceTransaction>> {
@@ -157,6 +199,8 @@ export class Statements {
     const pool = this.#options.pools.service(datasource)
     const activity: Activity = { ...idle, phase: 'queued', datasource, what: work.what, since: performance.now() }
     this.#options.ledger.begin(activity)
+    // It may write, which a second run would do again.
+    this.#options.find()?.unit.noteEffect()
     try {
       await this.#options.start()
       const permit = this.#options.pools.isolated
@@ -251,6 +295,14 @@ class Binding implements StatementBinding<DatasourcePool, DatasourceTransaction>
     return this.#statements.hold(this.#at, what)
   }
 
+  wrote(documents: WrittenDocuments): void {
+    this.#statements.wrote(this.#at, documents)
+  }
+
+  blocked(write: BlockedWrite): Error | undefined {
+    return this.#statements.blocked(this.#at, write)
+  }
+
   onEnd(close: () => Promise<void>): () => void {
     return (this.#at.transaction ?? this.#at.scope.unit).onEnd(close)
   }
@@ -273,6 +325,16 @@ function target(pool: LevelPool, scope: Scope, activity: Activity): Target {
     signal: scope.unit.signal,
     activity,
   }
+}
+
+function awaitedBy(scope: Scope | undefined): string | undefined {
+  if (!scope) return undefined
+  for (const { id, name, level } of openTransactions(scope)) return `transaction ${name ?? id} (level ${level})`
+  for (let at: Scope | undefined = scope; at; at = at.unit.enclosing) {
+    const caller = at.unit.chain.at(-2)
+    if (caller) return `${caller.kind} ${caller.name} (level ${caller.level})`
+  }
+  return undefined
 }
 
 function refuseOther(scope: Scope, datasource: string): void {

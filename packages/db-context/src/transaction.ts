@@ -4,6 +4,7 @@ import type { Hook, HookOwner } from './hooks.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import type { TransactionTerms } from './terms.ts'
+import { Writes } from './writes.ts'
 
 export type TransactionState = 'open' | 'ending' | 'committed' | 'rolled-back' | 'unknown'
 
@@ -46,6 +47,10 @@ export class Transaction implements HookOwner {
   readonly effects: string[] = []
   readonly afterCommit: Hook[] = []
   readonly afterRollback: Hook[] = []
+  /** What it holds until it ends. */
+  readonly writes = new Writes()
+  /** Why a conflict that outlasts every retry was probably no stranger's. */
+  suspicion: Error | undefined
   state: TransactionState = 'open'
   readonly #abort = new AbortController()
   readonly #closers = new Set<() => Promise<void>>()

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { attempt } from './attempt.ts'
+import { currentChain } from './current-chain.ts'
 import type { Activity } from './datasource.ts'
 import { HookRunner, type HookRunnerOptions, PlainHooks } from './hooks.ts'
 import type { Ledger } from './ledger.ts'
@@ -7,7 +8,6 @@ import { checkLevel } from './level.ts'
 import { newTransaction, type Place, type Run, repeat } from './place.ts'
 import type { Pools } from './pool.ts'
 import { type Conduct, conducts, isConduct, type PropagationRefusal, propagations } from './propagation.ts'
-import { currentChain } from './propagator.ts'
 import { dbContextError } from './registry.ts'
 import { RetryBudget } from './retry.ts'
 import {
@@ -147,13 +147,17 @@ export class Transactions {
   async #run<T>(at: Place, work: Work<T>, transaction: Transaction): Promise<Run<T>> {
     const inner = innerScope(at.scope, { transaction, datasource: at.datasource })
     const noteEnd = noteEffects(at.scope, `transaction ${transaction.name ?? transaction.id}`)
+    this.#options.ledger.opened(transaction)
     try {
       return { transaction, value: await attempt(transaction, () => this.#options.enter(inner, work.body)) }
     } catch (error) {
       return { transaction, error }
     } finally {
-      // A commit in doubt may have been applied: to the transactions around it, it is an effect as well.
-      noteEnd(transaction.state !== 'rolled-back')
+      this.#options.ledger.closed(transaction)
+      // A commit in doubt may have been applied: to its unit, and to the transactions around it, it is an effect as well.
+      const isEffect = transaction.state !== 'rolled-back'
+      if (isEffect) at.scope.unit.noteEffect()
+      noteEnd(isEffect)
     }
   }
 

@@ -13,6 +13,8 @@ export interface UnitOptions {
   readonly enclosing: Scope | undefined
   /** The worker slot that a job holds while it runs. */
   readonly slot: Hold | undefined
+  /** True where whoever runs the unit can put it back, to be run from its beginning. */
+  readonly canPutBack?: boolean
 }
 
 /** One request or one job, from begin to end: the owner of a context, and what is closed when it ends. */
@@ -21,11 +23,13 @@ export class Unit {
   readonly deadline: Deadline
   readonly enclosing: Scope | undefined
   readonly slot: Hold | undefined
+  readonly #canPutBack: boolean
   readonly #abort = new AbortController()
   readonly #cut = Promise.withResolvers<never>()
   readonly #closers = new Set<() => Promise<void>>()
   readonly #external: AbortSignal | undefined
   #ended = false
+  #hasEffects = false
 
   constructor(options: UnitOptions) {
     this.chain = options.chain
@@ -33,6 +37,7 @@ export class Unit {
     this.enclosing = options.enclosing
     this.slot = options.slot
     this.#external = options.signal
+    this.#canPutBack = options.canPutBack ?? false
   }
 
   get signal(): AbortSignal {
@@ -41,6 +46,16 @@ export class Unit {
 
   get ended(): boolean {
     return this.#ended
+  }
+
+  /** To be called with each thing that a second run would do again: a commit, a plain write, a call, a push. */
+  noteEffect(): void {
+    this.#hasEffects = true
+  }
+
+  /** True while it can be put back as if it had never begun. */
+  get isUntouched(): boolean {
+    return this.#canPutBack && !this.#hasEffects
   }
 
   get id(): string {

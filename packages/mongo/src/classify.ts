@@ -1,4 +1,4 @@
-import type { ErrorClass } from '@strata/db-context'
+import { type ErrorClass, hasCode } from '@strata/db-context'
 
 /** Codes of an election or a shutdown: the transaction has not been committed, another primary can take it. */
 const electionCodes = new Set([91, 189, 10058, 10107, 11600, 11602, 13435, 13436])
@@ -45,6 +45,8 @@ export const isWaitQueueTimeout = (error: unknown): boolean => hasName(error, 'M
 
 /** Reads an error of a statement, a commit or an abort; one of ours is read by what it was made from. */
 export function classify(error: unknown): ErrorClass {
+  // The server calls it a conflict; but whoever holds the document waits for this very work, so no retry can win.
+  if (hasCode(error, 'ANCESTOR_LOCK')) return { transient: false, conflict: false, endsTransaction: true }
   const origin = originOf(error)
   const code = codeOf(origin)
   const conflict = code !== undefined && conflictCodes.has(code)

@@ -14,6 +14,7 @@ import { type MongoDatasourceOptions, readSettings, type Settings, sharedSetting
 import { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
 import { type ServiceDoor, ServiceEntrance } from './service/service-door.ts'
+import { Sessions } from './sessions/sessions.ts'
 
 /** A MongoDB database whose operations run at the level, and in the transaction, in which they are called. */
 export interface MongoDatasource extends Datasource<MongoPool, MongoTransaction> {
@@ -42,7 +43,8 @@ class MongoStore implements MongoDatasource {
   readonly #settings: Settings
   readonly #door: LevelDoor
   readonly #membership = new Membership()
-  #clients = 0
+  readonly #sessions = new Sessions()
+  readonly #pools: MongoPool[] = []
 
   constructor(settings: Settings) {
     this.name = settings.name
@@ -58,8 +60,9 @@ class MongoStore implements MongoDatasource {
   }
 
   openPool(options: OpenPoolOptions): MongoPool {
-    this.#clients += 1
-    return new MongoPool(this.#settings, options)
+    const pool = new MongoPool(this.#settings, options, this.#sessions)
+    this.#pools.push(pool)
+    return pool
   }
 
   /** @throws CONNECTION_BUDGET, BUDGET_UNREADABLE, SERVER_UNREACHABLE, TOPOLOGY_UNSUPPORTED */
@@ -67,8 +70,20 @@ class MongoStore implements MongoDatasource {
     const { streamsMax, connectionsMax } = this.#settings
     await service.ready()
     // Each client has a monitor beside its pool, and the change streams are a client of their own.
-    const wanted = connections + streamsMax + this.#clients + 1
-    return await this.#membership.enter({ client: service.client, wanted, processes, limit: connectionsMax })
+    const wanted = connections + streamsMax + this.#pools.length + 1
+    const { client } = service
+    const leave = await this.#membership.enter({ client, wanted, processes, limit: connectionsMax })
+    if (!this.#door.scope.isolated) return leave
+    try {
+      const end = await this.#sessions.start(
+        client,
+        this.#pools.filter(pool => pool !== service).map(pool => pool.client),
+      )
+      return async () => void (await Promise.allSettled([leave(), end()]))
+    } catch (error) {
+      await leave().catch(() => {})
+      throw error
+    }
   }
 
   /** @throws CONFIG */

@@ -2,12 +2,15 @@ import { dbContextError, type StatementBinding, type StatementHold, type Stateme
 import type { Settings } from './options.ts'
 import type { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
+import { BlockedDocuments } from './write/blocked-documents.ts'
 
 export type MongoScope = StatementScope<MongoPool, MongoTransaction>
 type LevelBinding = StatementBinding<MongoPool, MongoTransaction>
 
-/** Work on the service pool keeps no connection between two statements, and waits for each by itself. */
-export type MongoBinding = Omit<LevelBinding, 'hold' | 'poolWait'> & Partial<Pick<LevelBinding, 'hold' | 'poolWait'>>
+type OfLevels = 'hold' | 'poolWait' | 'wrote' | 'blocked'
+
+/** Work on the service pool keeps no connection between two statements, waits for each by itself, and has no transaction. */
+export type MongoBinding = Omit<LevelBinding, OfLevels> & Partial<Pick<LevelBinding, OfLevels>>
 export type MongoHold = StatementHold<MongoPool, MongoTransaction>
 
 /** Where the operations of a collection are taken: to the level they are called at, or to the service pool. */
@@ -16,6 +19,8 @@ export interface Door {
   /** True for the service door, which alone lets index definition and change streams through. */
   readonly isService: boolean
   readonly scope: MongoScope
+  /** The documents that keep writes of this process waiting. */
+  readonly blocked: BlockedDocuments
   /** @throws CONTEXT_MISSING, CONTEXT_ENDED, OTHER_DATASOURCE, TRANSACTION_ENDED */
   bind(): MongoBinding
 }
@@ -24,6 +29,7 @@ export interface Door {
 export class LevelDoor implements Door {
   readonly settings: Settings
   readonly isService = false
+  readonly blocked = new BlockedDocuments()
   #scope: MongoScope | undefined
 
   constructor(settings: Settings) {

@@ -13,6 +13,14 @@ export const mongoErrors = {
     ...refused,
     when: 'The server cannot hold the connections of this process, and of those declared with it, beside those of the registered ones',
   },
+  DEFINITION_BLOCKED: {
+    ...later,
+    when: 'Open transactions kept the definition of a collection or an index from getting through within `definitionTimeoutMs`',
+  },
+  DEFINITION_REFUSED: {
+    ...refused,
+    when: 'A collection or an index was to be defined inside a transaction, or in work that other work awaits',
+  },
   DOCUMENT_TOO_LARGE: {
     ...refused,
     when: 'A document, or a command with it, is larger than the 16 MiB that MongoDB takes',

@@ -22,6 +22,11 @@ export interface MongoDatasourceOptions {
    * milliseconds; default 30,000. An operation's own `maxTimeMS` and the deadline around it can only shorten it.
    */
   readonly operationTimeoutMs?: number
+  /**
+   * The longest time that the definition of a collection or an index is tried for, in milliseconds; default 30,000. Each try
+   * is short, so that those who use the collection get through in between.
+   */
+  readonly definitionTimeoutMs?: number
   /** The longest wait for a majority to confirm a write, in milliseconds; default 10,000. */
   readonly writeConcernTimeoutMs?: number
   /** The longest time in which `start` must reach the server, in milliseconds; default 5,000. */
@@ -47,6 +52,7 @@ export interface Settings {
   readonly database: string
   readonly pool: PoolLimits
   readonly operationTimeoutMs: number
+  readonly definitionTimeoutMs: number
   readonly writeConcernTimeoutMs: number
   readonly startTimeoutMs: number
   readonly serverSelectionTimeoutMs: number
@@ -76,6 +82,7 @@ export function readSettings(options: MongoDatasourceOptions): Settings {
       serviceMax: whole('pool.serviceMax', pool.serviceMax ?? 2, 1, poolMaxLimit),
     },
     operationTimeoutMs: ms('operationTimeoutMs', options.operationTimeoutMs ?? 30_000),
+    definitionTimeoutMs: ms('definitionTimeoutMs', options.definitionTimeoutMs ?? 30_000),
     writeConcernTimeoutMs: ms('writeConcernTimeoutMs', options.writeConcernTimeoutMs ?? 10_000),
     startTimeoutMs: ms('startTimeoutMs', options.startTimeoutMs ?? 5000),
     serverSelectionTimeoutMs: ms('serverSelectionTimeoutMs', options.serverSelectionTimeoutMs ?? 15_000),

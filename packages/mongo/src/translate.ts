@@ -50,7 +50,7 @@ export function translate(error: unknown, sent: Sent): unknown {
   if (hasName(error, 'MongoServerSelectionError')) return serverUnreachable(sent.what, error)
   if (hasName(error, 'MongoNotConnectedError')) return stopped(sent.what, { cause: error, outcome: 'not-applied' })
   if (hasName(error, 'MongoClientClosedError')) return stopped(sent.what, { cause: error, outcome: 'unknown' })
-  if (isTimeLimit(error)) return timeLimit(error, sent)
+  if (isTimeLimit(error)) return givenUp(error, sent)
   if (isUnconfirmed(error)) return unconfirmed(sent.what, { cause: error, outcome: 'applied' })
   return sessionTaken(sent.what, error) ?? tooLarge(error, { what: sent.what, outcome: sent.outcomeAtLimit }) ?? error
 }
@@ -90,15 +90,37 @@ export function stopped(what: string, { cause, outcome }: { cause?: unknown; out
   })
 }
 
-function timeLimit(error: unknown, { what, limit, outcomeAtLimit: outcome, activity }: Sent): unknown {
-  if (limit.of === 'user') return error
-  const options = { outcome, details: { what, limitMs: limit.ms, datasource: activity.datasource }, cause: error }
+/**
+ * An operation that was given up at its limit. A single operation's own limit keeps the driver's error; of one that may have
+ * applied a part the driver says "nothing inserted", so that is told as what it is.
+ */
+export function givenUp(error: unknown, { what, limit, outcomeAtLimit: outcome, activity }: Sent): unknown {
+  if (limit.of === 'user' && outcome !== 'unknown') return error
+  const details = { what, limitMs: limit.ms, datasource: activity.datasource, ...appliedAtLeast(error) }
+  const options = { outcome, details, cause: error }
+  const ask = outcome === 'unknown' ? '. A part may be applied: ask the data' : ''
   if (limit.of === 'deadline') {
-    return dbContextError('DEADLINE_EXCEEDED', `Server did not finish ${what} before the deadline around it`, options)
+    return dbContextError(
+      'DEADLINE_EXCEEDED',
+      `Server did not finish ${what} before the deadline around it${ask}`,
+      options,
+    )
   }
+  const bound = limit.of === 'user' ? 'its maxTimeMS' : 'operationTimeoutMs'
   return mongoError(
     'OPERATION_TIMEOUT',
-    `Server did not finish ${what} within operationTimeoutMs (${limit.ms} ms): raise it, or shorten the operation`,
+    `Server did not finish ${what} within ${bound} (${limit.ms} ms): raise it, or shorten the operation${ask}`,
     options,
   )
+}
+
+/**
+ * What the server has confirmed of a bulk write that it gave up: the batches before the one under way. Of that one it says
+ * nothing, so these are lower bounds.
+ */
+function appliedAtLeast(error: unknown): { readonly appliedAtLeast?: Readonly<Record<string, number>> } {
+  if (!hasName(error, 'MongoBulkWriteError')) return {}
+  const { insertedCount, modifiedCount, deletedCount, upsertedCount } = error as Record<string, number>
+  const counts = { inserted: insertedCount, modified: modifiedCount, deleted: deletedCount, upserted: upsertedCount }
+  return { appliedAtLeast: Object.fromEntries(Object.entries(counts).map(([name, n]) => [name, n ?? 0])) }
 }

@@ -32,7 +32,7 @@ it('measures operations, blocked writes and connections', async () => {
     await db.transaction.begin(async () => {
       await counters.updateOne({ _id: 1 }, { $inc: { n: 1 } })
       const blocked = db.switchDbIsolate(() => counters.updateOne({ _id: 1 }, { $inc: { n: 1 } }))
-      expect(await blocked.catch(error => error)).toMatchObject({ code: 'LOCK_TIMEOUT' })
+      expect(await blocked.catch(error => error)).toMatchObject({ code: 'ANCESTOR_LOCK' })
     })
   })
   const { resourceMetrics } = await reader.collect()

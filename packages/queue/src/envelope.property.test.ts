@@ -5,7 +5,30 @@ import { type CallEnvelope, type Envelope, findReplyAddress, readEnvelope } from
 import { callLane, pushLane } from './lane.ts'
 
 const text = fc.string({ maxLength: 60 })
-const link = fc.record({ kind: fc.constantFrom('run', 'job'), name: text, id: text, level: fc.nat(64) })
+const writes = fc.record(
+  {
+    transaction: text,
+    name: text,
+    level: fc.nat(64),
+    collections: fc.array(
+      fc.record({ collection: text, ids: fc.array(text, { maxLength: 8 }), isComplete: fc.boolean() }),
+      {
+        maxLength: 4,
+      },
+    ),
+  },
+  { requiredKeys: ['transaction', 'level', 'collections'] },
+)
+const link = fc.record(
+  {
+    kind: fc.constantFrom('run', 'job'),
+    name: text,
+    id: text,
+    level: fc.nat(64),
+    writes: fc.array(writes, { maxLength: 4 }),
+  },
+  { requiredKeys: ['kind', 'name', 'id', 'level'] },
+)
 const call = fc.record({
   v: fc.constant(1 as const),
   kind: fc.constant('call' as const),
@@ -81,6 +104,7 @@ describe('what a stranger wrote is refused with a code, and nothing else is thro
     ['a level that is no whole number', { ...good, level: 1.5 }],
     ['a chain of 10,000 links', { ...good, chain: Array(10_000).fill(link) }],
     ['a chain that is no chain', { ...good, chain: [null] }],
+    ['writes that are none', { ...good, chain: [{ ...link, writes: [{ transaction: 1 }] }] }],
     ['an address that is a key', { ...good, replyTo: 'x:~replies:y' }],
     ['an endless id', { ...good, callId: 'x'.repeat(10_000) }],
     ['no deadline', { ...good, deadline: undefined }],

@@ -1,4 +1,4 @@
-import type { ChainLink } from '@strata/db-context'
+import { type ChainLink, readWrites } from '@strata/db-context'
 import type { Lane } from './lane.ts'
 import { queueError } from './registry.ts'
 
@@ -127,12 +127,16 @@ function readReplyTo({ replyTo }: Record<string, unknown>): string | undefined {
 
 function isLink(value: unknown): value is ChainLink {
   if (!isRecord(value)) return false
-  const { kind, name, id, level } = value
+  const { kind, name, id, level, writes } = value
+  if (writes !== undefined && !readWrites(writes)) return false
   return (kind === 'run' || kind === 'job') && isText(name) && isText(id) && isWhole(level, 0)
 }
 
 /** Only the known fields, whatever else a stranger put there. */
-const copyLink = ({ kind, name, id, level }: ChainLink): ChainLink => ({ kind, name, id, level })
+function copyLink({ kind, name, id, level, writes }: ChainLink): ChainLink {
+  const read = readWrites(writes)
+  return read ? { kind, name, id, level, writes: read } : { kind, name, id, level }
+}
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= textLengthMax
 

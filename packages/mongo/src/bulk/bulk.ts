@@ -12,8 +12,12 @@ import type {
   WriteConcern,
 } from 'mongodb'
 import type { MongoBinding } from '../door.ts'
-import { type Call, type GivenOptions, refuseSession, send, whatOf } from '../statement/call.ts'
+import { type Call, type GivenOptions, type MongoTarget, refuseSession, send, whatOf } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
+import type { TimeLimit } from '../translate.ts'
+import { namedByBatches } from '../write/named.ts'
+import { runUnheeded } from '../write/unheeded.ts'
+import { noteDoubt, Writing } from '../write/writing.ts'
 import type { BoundBulk, BoundFindOperators } from './bound-bulk.ts'
 
 /** Begins a bulk write. `call` is the one that makes the driver's builder. */
@@ -27,6 +31,8 @@ export function beginBulk(binding: MongoBinding, call: Call): BoundBulk {
       : collection.initializeUnorderedBulkOp(options)
   return new Bulk(raw, { binding, call })
 }
+
+const isUpsert = (operation: unknown) => (operation as { readonly upsert?: unknown }).upsert === true
 
 function sessionless(options: GivenOptions | undefined): BulkWriteOptions {
   const { session, ...rest } = options ?? {}
@@ -86,12 +92,30 @@ class Bulk implements BoundBulk {
     const what = `${whatOf(call)}.execute`
     refuseSession(given, what)
     const userMs = given?.maxTimeMS ?? call.options?.maxTimeMS
-    return await binding.statement(what, async target => {
-      const limit = timeLimit(call.door.settings.operationTimeoutMs, userMs, target.deadline)
+    const writing = new Writing(binding, call, () => namedByBatches(this.#raw.batches))
+    if (!binding.transaction) writing.check()
+    const execute = async (target: MongoTarget, limit: TimeLimit) => {
       const options: BulkWriteOptions = { ...sessionless(given), maxTimeMS: limit.ms }
       if (target.transaction) options.session = target.transaction.session
-      return await send(call, { target, limit, run: () => this.#raw.execute(options) })
-    })
+      try {
+        const result = await send(call, { target, limit, run: () => this.#raw.execute(options) })
+        writing.done(result)
+        return result
+      } catch (error) {
+        throw binding.transaction ? writing.explain(error) : error
+      }
+    }
+    try {
+      if (!binding.transaction && this.#raw.batches.some(({ operations }) => operations.some(isUpsert))) {
+        return await runUnheeded(binding, { call, what, userMs }, execute)
+      }
+      return await binding.statement(what, target =>
+        execute(target, timeLimit(call.door.settings.operationTimeoutMs, userMs, target.deadline)),
+      )
+    } catch (error) {
+      noteDoubt(binding, call, error)
+      throw error
+    }
   }
 }
 

@@ -4,8 +4,13 @@ import { openCursor } from '../cursor/open-cursor.ts'
 import type { Door, MongoBinding } from '../door.ts'
 import { mongoError } from '../errors.ts'
 import { createClient } from '../pool/client.ts'
-import { type Call, type GivenOptions, refuseSession, runStatement, whatOf } from '../statement/call.ts'
+import { defineCalled } from '../service/definition.ts'
+import { type Call, type GivenOptions, invoke, refuseSession, runStatement, send, whatOf } from '../statement/call.ts'
 import { isSliceable, runSliced } from '../write/sliced-write.ts'
+import { hasUpsert, runUnheeded } from '../write/unheeded.ts'
+import { isLoneUpsert, runUpsert } from '../write/upsert.ts'
+import { runWhole } from '../write/whole-write.ts'
+import { noteDoubt, noteWrite, Writing } from '../write/writing.ts'
 import type { BoundCollection } from './bound-collection.ts'
 import { collectionMethods, type Method } from './methods.ts'
 
@@ -71,10 +76,14 @@ function run(call: Call): unknown {
       return runBound(call)
     case 'write-one':
       return runWrite(call)
+    case 'write-many':
+      return runMany(call)
     case 'bulk':
       return beginBulk(bind(call), call)
     case 'cursor':
-      return openCursor(bind(call), call)
+      return openRead(call)
+    case 'definition':
+      return call.door.isService ? runDefinition(call) : Promise.reject(refuse(call))
     case 'service':
       return call.door.isService ? runBound(call) : Promise.reject(refuse(call))
     case 'stream':
@@ -82,6 +91,11 @@ function run(call: Call): unknown {
     default:
       return Promise.reject(refuse(call))
   }
+}
+
+async function runDefinition(call: Call): Promise<unknown> {
+  refuseSession(call.options, whatOf(call))
+  return await defineCalled(call)
 }
 
 /** It binds at the call; a refusal is a rejection. Not async: a promise more for each read is 1 % of it. */
@@ -95,7 +109,45 @@ function runBound(call: Call): Promise<unknown> {
 
 async function runWrite(call: Call): Promise<unknown> {
   const binding = bind(call)
-  return await (isSliceable(binding, call) ? runSliced(binding, call) : runStatement(binding, call))
+  try {
+    if (isSliceable(binding, call)) return await runSliced(binding, call)
+    return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runWhole(binding, call))
+  } catch (error) {
+    noteDoubt(binding, call, error)
+    throw error
+  }
+}
+
+/** An upsert among several writes heeds no limit; one statement of its own would part what the caller put together. */
+async function runMany(call: Call): Promise<unknown> {
+  const binding = bind(call)
+  const isUnheeded = !binding.transaction && (call.options?.['upsert'] === true || hasUpsert(call.args[0]))
+  try {
+    return await (isUnheeded ? runMixed(binding, call) : runWhole(binding, call))
+  } catch (error) {
+    noteDoubt(binding, call, error)
+    throw error
+  }
+}
+
+async function runMixed(binding: MongoBinding, call: Call): Promise<unknown> {
+  const about = { call, what: whatOf(call), userMs: call.options?.maxTimeMS }
+  const writing = new Writing(binding, call)
+  writing.check()
+  const result = await runUnheeded(binding, about, (target, limit) =>
+    send(call, { target, limit, run: () => invoke(call, target, limit) }),
+  )
+  writing.done(result)
+  return result
+}
+
+/** A cursor; an aggregation may write as well, when it is read. */
+function openRead(call: Call): unknown {
+  const binding = bind(call)
+  const [pipeline] = call.args
+  const last: unknown = call.method === 'aggregate' && Array.isArray(pipeline) ? pipeline.at(-1) : undefined
+  if (typeof last === 'object' && last !== null && ('$out' in last || '$merge' in last)) noteWrite(binding, call)
+  return openCursor(binding, call)
 }
 
 function bind(call: Call): MongoBinding {

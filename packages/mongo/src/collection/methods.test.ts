@@ -15,7 +15,12 @@ interface Pet {
 }
 
 type Reachable = {
-  [Name in MethodName]: (typeof collectionMethods)[Name]['kind'] extends 'service' | 'stream' | 'refused' | 'internal'
+  [Name in MethodName]: (typeof collectionMethods)[Name]['kind'] extends
+    | 'definition'
+    | 'service'
+    | 'stream'
+    | 'refused'
+    | 'internal'
     ? never
     : Name
 }[MethodName]
@@ -26,7 +31,9 @@ it('has a type for every member that is reachable, and no other', () => {
 
 it('has the definition of indexes and collections, and change streams, at the service door only', () => {
   type Service = {
-    [Name in MethodName]: (typeof collectionMethods)[Name]['kind'] extends 'service' | 'stream' ? Name : never
+    [Name in MethodName]: (typeof collectionMethods)[Name]['kind'] extends 'definition' | 'service' | 'stream'
+      ? Name
+      : never
   }
   expectTypeOf<keyof ServiceCollection<Pet>>().toEqualTypeOf<Reachable | Service[MethodName]>()
 })

@@ -1,31 +1,36 @@
 /**
  * What a member of the driver's collection is to a bound one.
  *
- * - `statement`: one operation from call to answer; `effect` says what a server that gave it up may have done
+ * - `statement`: one read from call to answer
  * - `write-one`: a statement that writes one document, which may be sent in slices
+ * - `write-many`: a statement that writes several documents, of which a server that gave it up may have written some
  * - `cursor`, `bulk`: builds an object whose own operations are bound where this one was called
  * - `property`: answered without the server
+ * - `definition`: changes the collection itself or its indexes, in short tries, only through the service door
  * - `service`: only through the service door
  * - `stream`: a change stream, only through the service door
  * - `refused`: fails typed wherever it is called
  * - `internal`: not part of the driver's public face, and absent here
  */
 export type Method =
-  | { readonly kind: 'statement'; readonly options: number; readonly effect: 'read' | 'many' }
+  | { readonly kind: 'statement'; readonly options: number }
   | { readonly kind: 'write-one'; readonly options: number }
+  | { readonly kind: 'write-many'; readonly options: number }
   | { readonly kind: 'cursor'; readonly options: number }
   | { readonly kind: 'bulk'; readonly options: number }
   | { readonly kind: 'property' }
+  | { readonly kind: 'definition'; readonly options: number }
   | { readonly kind: 'service'; readonly options: number | undefined }
   | { readonly kind: 'stream'; readonly options: number }
   | { readonly kind: 'refused' }
   | { readonly kind: 'internal' }
 
-const read = (options: number) => ({ kind: 'statement', options, effect: 'read' }) as const
-const writeMany = (options: number) => ({ kind: 'statement', options, effect: 'many' }) as const
+const read = (options: number) => ({ kind: 'statement', options }) as const
+const writeMany = (options: number) => ({ kind: 'write-many', options }) as const
 const writeOne = (options: number) => ({ kind: 'write-one', options }) as const
 const cursor = (options: number) => ({ kind: 'cursor', options }) as const
 const bulk = (options: number) => ({ kind: 'bulk', options }) as const
+const definition = (options: number) => ({ kind: 'definition', options }) as const
 const service = (options?: number) => ({ kind: 'service', options }) as const
 const property = { kind: 'property' } as const
 const refused = { kind: 'refused' } as const
@@ -39,17 +44,17 @@ export const collectionMethods = {
   collectionName: property,
   count: read(1),
   countDocuments: read(1),
-  createIndex: service(1),
-  createIndexes: service(1),
+  createIndex: definition(1),
+  createIndexes: definition(1),
   createSearchIndex: service(),
   createSearchIndexes: service(),
   dbName: property,
   deleteMany: writeMany(1),
   deleteOne: writeOne(1),
   distinct: read(2),
-  drop: service(0),
-  dropIndex: service(1),
-  dropIndexes: service(0),
+  drop: definition(0),
+  dropIndex: definition(1),
+  dropIndexes: definition(0),
   dropSearchIndex: service(),
   estimatedDocumentCount: read(0),
   find: cursor(1),
@@ -93,6 +98,5 @@ export type Effect = 'read' | 'one' | 'many'
 /** A cursor reads, as long as no stage of it writes. */
 export function effectOf(method: Method): Effect {
   if (method.kind === 'write-one') return 'one'
-  if (method.kind === 'cursor') return 'read'
-  return method.kind === 'statement' ? method.effect : 'many'
+  return method.kind === 'cursor' || method.kind === 'statement' ? 'read' : 'many'
 }

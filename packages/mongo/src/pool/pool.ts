@@ -12,6 +12,7 @@ import { observePool } from '../metrics.ts'
 import type { Settings } from '../options.ts'
 import { outsideAnyContext } from '../outside-any-context.ts'
 import { Streams } from '../service/streams.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import { serverUnreachable } from '../translate.ts'
 import { createClient } from './client.ts'
 import { readLifetime } from './lifetime.ts'
@@ -24,6 +25,7 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   readonly client: MongoClient
   readonly settings: Settings
   readonly writeConcernTimeoutMs: number
+  readonly sessions: Sessions
   readonly #phases: ActivityPhases | undefined
   readonly #usage: PoolUsage
   readonly #unobserve: () => void
@@ -35,8 +37,9 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   #election: string | undefined
   #closed = false
 
-  constructor(settings: Settings, { level, max, timeoutMs, unpermitted }: OpenPoolOptions) {
+  constructor(settings: Settings, { level, max, timeoutMs, unpermitted }: OpenPoolOptions, sessions: Sessions) {
     this.settings = settings
+    this.sessions = sessions
     this.writeConcernTimeoutMs = settings.writeConcernTimeoutMs
     this.client = createClient(settings, { max, min: 1, timeoutMs, watched: unpermitted })
     this.#usage = new PoolUsage(this.client)

@@ -9,12 +9,14 @@ import {
 import type { ClientSession, MongoClient } from 'mongodb'
 import { codeOf, hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
 import { sessionTaken, takenError } from '../session-taken.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import { poolTimeout, serverUnreachable } from '../translate.ts'
 import { readConcerns } from './concerns.ts'
 
 export interface TransactionPool {
   readonly client: MongoClient
   readonly writeConcernTimeoutMs: number
+  readonly sessions?: Pick<Sessions, 'register'>
   send<T>(activity: BeginOptions['activity'], send: () => Promise<T>): Promise<T>
 }
 
@@ -31,6 +33,7 @@ export class MongoTransaction implements DatasourceTransaction {
   readonly session: ClientSession
   readonly #pool: TransactionPool
   readonly #begin: BeginOptions
+  #isReady = false
 
   constructor(pool: TransactionPool, begin: BeginOptions) {
     this.#pool = pool
@@ -47,6 +50,14 @@ export class MongoTransaction implements DatasourceTransaction {
     this.session.startTransaction = () => {
       throw takenError('startTransaction')
     }
+  }
+
+  /** Its session has to be known before it holds anything: whoever finds this process dead ends it. */
+  ready(): Promise<void> | undefined {
+    if (this.#isReady) return undefined
+    const registered = this.#pool.sessions?.register(this.session, this.#pool.client)
+    this.#isReady = registered === undefined
+    return registered
   }
 
   /**

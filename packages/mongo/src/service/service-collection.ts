@@ -19,12 +19,13 @@ export type BoundChangeStream<L extends Document, C extends Document> = Omit<Cha
 /**
  * A collection on the service pool: everything of a bound one, and what changes or watches the collection itself.
  *
- * Definition waits for every open transaction that uses the collection, and new ones wait behind it, for up to
- * `operationTimeoutMs`: do it at the start, never in work that somebody awaits.
+ * Definition waits for every open transaction that uses the collection, and new ones wait behind it, so it comes in short
+ * tries, for up to `definitionTimeoutMs` (`DEFINITION_BLOCKED`); one with a `maxTimeMS` of its own is sent once with that, as a
+ * large index may need. In work that somebody awaits, or in a transaction, it is refused (`DEFINITION_REFUSED`).
  */
 export interface ServiceCollection<T extends Document = Document> extends BoundCollection<T> {
   createIndex(spec: IndexSpecification, options?: Sessionless<CreateIndexesOptions>): Promise<string>
-  /** The driver sends no time limit with it: a server that does not finish is cut off by the socket's, 10 s later. */
+  /** One after the other. */
   createIndexes(specs: IndexDescription[], options?: Sessionless<CreateIndexesOptions>): Promise<string[]>
   drop(options?: Sessionless<DropCollectionOptions>): Promise<boolean>
   dropIndex(name: string, options?: Sessionless<DropIndexesOptions>): Promise<Document>

@@ -4,7 +4,8 @@ import type { Sessionless } from '../collection/options.ts'
 import type { Door, MongoBinding, MongoScope } from '../door.ts'
 import type { Settings } from '../options.ts'
 import { refuseSession } from '../statement/call.ts'
-import { timeLimit } from '../statement/limit.ts'
+import type { BlockedDocuments } from '../write/blocked-documents.ts'
+import { define } from './definition.ts'
 import type { ServiceCollection } from './service-collection.ts'
 
 /**
@@ -15,7 +16,10 @@ import type { ServiceCollection } from './service-collection.ts'
  */
 export interface ServiceDoor {
   collection<T extends Document = Document>(name: string): ServiceCollection<T>
-  /** Creates a collection that needs options of its own; one without comes into being with its first document. */
+  /**
+   * Creates a collection that needs options of its own; one without comes into being with its first document. In short tries,
+   * as the definition of indexes. @throws DEFINITION_REFUSED, DEFINITION_BLOCKED (both `not-applied`)
+   */
   createCollection(name: string, options?: Sessionless<CreateCollectionOptions>): Promise<void>
 }
 
@@ -33,18 +37,24 @@ export class ServiceEntrance implements ServiceDoor, Door {
     return this.#level.scope
   }
 
+  get blocked(): BlockedDocuments {
+    return this.#level.blocked
+  }
+
   collection<T extends Document = Document>(name: string): ServiceCollection<T> {
     return bindCollection(this, name) as ServiceCollection<T>
   }
 
   async createCollection(name: string, options?: Sessionless<CreateCollectionOptions>): Promise<void> {
-    const { database, operationTimeoutMs } = this.settings
+    const { database } = this.settings
     const what = `${name}.createCollection`
     refuseSession(options, what)
-    await this.scope.service(what, ({ pool, deadline }) => {
-      const { ms: maxTimeMS } = timeLimit(operationTimeoutMs, options?.maxTimeMS, deadline)
-      const { session, ...given } = options ?? {}
-      return pool.client.db(database).createCollection(name, { ...given, maxTimeMS })
+    const { session, ...given } = options ?? {}
+    await define<unknown>(this, {
+      what,
+      userMs: options?.maxTimeMS,
+      run: ({ pool }, { ms: maxTimeMS }) => pool.client.db(database).createCollection(name, { ...given, maxTimeMS }),
+      done: undefined,
     })
   }
 

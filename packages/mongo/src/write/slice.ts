@@ -28,6 +28,12 @@ export const afterSlice = (progress: SliceProgress, slice: Slice): SliceProgress
   lastMs: slice.ms,
 })
 
+/** What a write that waited without a connection, or was refused, has spent; its slices go on from where they were. */
+export const afterPause = (progress: SliceProgress, ms: number): SliceProgress => ({
+  spentMs: progress.spentMs + ms,
+  lastMs: progress.lastMs,
+})
+
 /**
  * The next slice of a write. Slices double, because a constant one never lets a write through that is slow and not blocked;
  * the last takes all that is left rather than leave less than itself, so that with 2,000 ms a write of up to 1,400 ms

@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Deadline, dbContextError, deadlineIn, type ErrorClass, patienceMs, remainingMs } from '@strata/db-context'
+
+/** As the retries of a transaction: full jitter, so that one of two that cross wins; a busy document is met free. */
+const backoffMsFirst = 2
+const backoffMsMax = 50
+
+/** Elections and cut connections; each try waits for a server by itself. */
+const failuresMax = 3
+
+export interface TriesOptions {
+  readonly what: string
+  readonly lockWaitMs: number
+  /** The operation's own `maxTimeMS`. */
+  readonly userMs: number | undefined
+}
+
+/** How long, and how often, one write that applied nothing is sent again. Conflicts are bounded by time, the rest by number. */
+export class Tries {
+  readonly #options: TriesOptions
+  readonly #waitMs: number
+  #begun: number | undefined
+  #until: Deadline = 0
+  #conflicts = 0
+  #failures = 0
+
+  constructor(options: TriesOptions) {
+    const { lockWaitMs, userMs } = options
+    this.#options = options
+    this.#waitMs = Math.min(patienceMs(lockWaitMs), userMs || Number.POSITIVE_INFINITY)
+  }
+
+  /** Since the first conflict, in milliseconds. */
+  get blockedMs(): number {
+    return this.#begun === undefined ? 0 : performance.now() - this.#begun
+  }
+
+  /** Waits before the next try. The caller keeps no connection meanwhile. @throws LOCK_TIMEOUT, or the error itself */
+  async next(error: unknown, { conflict }: Pick<ErrorClass, 'conflict'>): Promise<void> {
+    const tries = conflict ? this.#conflict(error) : this.#failure(error)
+    await sleep(Math.random() * Math.min(backoffMsMax, backoffMsFirst * 1.5 ** tries))
+  }
+
+  #conflict(cause: unknown): number {
+    if (this.#begun === undefined) {
+      this.#begun = performance.now()
+      this.#until = deadlineIn(this.#waitMs)
+    }
+    this.#conflicts += 1
+    if (remainingMs(this.#until) > 0) return this.#conflicts
+    throw lockTimeout({ ...this.#options, cause, conflicts: this.#conflicts })
+  }
+
+  #failure(error: unknown): number {
+    this.#failures += 1
+    if (this.#failures > failuresMax) throw error
+    return this.#failures
+  }
+}
+
+/** The end of a write that other work kept waiting. */
+export function lockTimeout(blocked: {
+  readonly what: string
+  readonly lockWaitMs: number
+  readonly cause: unknown
+  readonly conflicts?: number
+}) {
+  const { what, lockWaitMs, cause, conflicts } = blocked
+  return dbContextError(
+    'LOCK_TIMEOUT',
+    `Other work held the document of ${what} for longer than lockWaitMs (${lockWaitMs} ms), or the write needs longer ` +
+      'itself: end the transaction that wrote the document, or raise lockWaitMs',
+    { details: { what, lockWaitMs, ...(conflicts === undefined ? {} : { conflicts }) }, cause },
+  )
+}
