@@ -161,10 +161,11 @@ export class Transactions {
     } catch (error) {
       return { transaction, error }
     } finally {
-      // A commit in doubt may have been applied: to the transactions around it, it is an effect as well.
-      noteEnd(transaction.state !== 'rolled-back')
       this.#options.ledger.closed(transaction)
-      if (transaction.state !== 'rolled-back') at.scope.unit.noteEffect()
+      // A commit in doubt may have been applied: to its unit, and to the transactions around it, it is an effect as well.
+      const isEffect = transaction.state !== 'rolled-back'
+      if (isEffect) at.scope.unit.noteEffect()
+      noteEnd(isEffect)
     }
   }
 
