@@ -17,15 +17,20 @@ const envelope: CallEnvelope = {
   callId: 'c',
 }
 
-// Nothing is asked of Redis for a call whose deadline has passed.
-const shared = { redis: {} as Redis, keys: createKeys('test'), clock: new RedisClock() }
+/** A record that says how often the job was put back. */
+const sharedWith = (putBacks: string | null) => ({
+  redis: { hget: async () => putBacks } as unknown as Redis,
+  keys: createKeys('test'),
+  clock: new RedisClock(),
+})
 
 it.each([
-  ['the first time', 1, 'not-applied'],
-  ['after an attempt that may have begun the handler', 2, 'unknown'],
-])('a call whose deadline has passed, taken %s', async (_what, attemptsStarted, outcome) => {
+  ['the first time', 1, null, 'not-applied'],
+  ['after an attempt that may have begun the handler', 2, null, 'unknown'],
+  ['after it was put back', 2, '1', 'not-applied'],
+])('a call whose deadline has passed, taken %s', async (_what, attemptsStarted, putBacks, outcome) => {
   const job = { id: 'j', name: 'n', queueName: 'q~1', attemptsStarted } as Job
-  await expect(refuseUnawaited(shared, job, envelope)).rejects.toMatchObject({
+  await expect(refuseUnawaited(sharedWith(putBacks), job, envelope)).rejects.toMatchObject({
     refusal: { code: 'CALL_EXPIRED', outcome },
   })
 })

@@ -5,7 +5,7 @@ import type { RedisClock } from './clock.ts'
 import type { CallEnvelope } from './envelope.ts'
 import type { Keys } from './keys.ts'
 import { isProcessAlive, leaseMs } from './presence.ts'
-import { Refusal } from './refusal.ts'
+import { mayHaveRunBefore, Refusal } from './refusal.ts'
 import { queueError } from './registry.ts'
 
 /**
@@ -22,8 +22,9 @@ export async function refuseUnawaited(
   const { redis, keys, clock } = shared
   const details = { job: job.name, id: job.id, level: envelope.level }
   if (envelope.deadline <= clock.now()) {
+    const outcome = (await mayHaveRunBefore({ redis, keys }, job)) ? 'unknown' : 'not-applied'
     const message = `Call of ${job.name} (${job.id}) was taken after its deadline and not started`
-    throw new Refusal(queueError('CALL_EXPIRED', message, { details }))
+    throw new Refusal(queueError('CALL_EXPIRED', message, { outcome, details }))
   }
   if (job.attemptsStarted > 1 && (await redis.hget(keys.bullmq(job.queueName, job.id ?? ''), givenUpField)) === '1') {
     const message = `Call of ${job.name} (${job.id}) was given up by its caller and not started again`
