@@ -1,13 +1,12 @@
-import type { Socket } from 'node:net'
 import { dbContextError } from '@strata/db-context'
-import { Cluster, type ClusterNode, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
+import { Cluster, type ClusterNode, type ClusterOptions, type Redis, type RedisOptions } from 'ioredis'
 import { late, within } from './bound.ts'
+import { Connection } from './connection.ts'
 import { prefixDefault } from './keys.ts'
 import { outside } from './outside.ts'
 import { patient, patientCluster } from './redis-options.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
-import { shareWrites } from './shared-write.ts'
 
 /**
  * Where Redis is: a URL (`rediss:` for TLS, user and password in it), or ioredis's options (Sentinel and TLS by theirs, with `url`
@@ -59,7 +58,7 @@ export function openRedis(settings: RedisSettings, role: string, report: Report)
   const { url, cluster, prefix } = settings
   const options = { connectTimeout: reachMs, ...settings.options, connectionName: `${prefix}:${role}` }
   return outside(() => {
-    const client = cluster ? openCluster(cluster, options) : openServer(url, patient(options))
+    const client = cluster ? openCluster(cluster, options) : new Connection(url, patient(options))
     client.on('error', error => report(error, `Redis connection ${role}`))
     return client
   })
@@ -156,15 +155,6 @@ function readClusterTarget(target: RedisClusterTarget, given: string | undefined
     prefix,
     cluster: { nodes: target.cluster, options: target.clusterOptions ?? {} },
   }
-}
-
-const openServer = (url: string | undefined, options: RedisOptions): Redis =>
-  sharingWrites(url === undefined ? new Redis(options) : new Redis(url, options))
-
-function sharingWrites(client: Redis): Redis {
-  // The socket is not in ioredis's types: the connection is a new one after each reconnect.
-  client.on('connect', () => shareWrites((client as Redis & { readonly stream: Socket }).stream))
-  return client
 }
 
 /** A cluster's client takes the same commands; what differs is asked by `isCluster`. */

@@ -95,6 +95,30 @@ test('a lane whose first connections fail is served once they come', async () =>
   await stage.clear()
 }, 30_000)
 
+test('a lane whose first connections fall silent before they can be used is served all the same', async () => {
+  await using proxy = await startFaultProxy(stage.redis)
+  const worker = stage.worker(stage.db(), { redis: proxy.url })
+  worker.handle(job, async ({ n }) => n)
+  await worker.start()
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const call = () => db.run(() => queues.pushAsync(job, { n: 7 }, { deadlineMs: 2000 }))
+  // So slow that a new connection is caught before its first answer.
+  proxy.delay(200)
+  const before = new Set(proxy.connections)
+  call().catch(() => {})
+  const fresh = () => proxy.connections.filter(connection => !before.has(connection))
+  await until(() => fresh().length === 4, { deadlineMs: 5000, message: 'the fetchers of the lane to connect' })
+  for (const connection of fresh()) connection.blackhole()
+  proxy.delay(0)
+  for (const connection of before) connection.delay(0)
+  // Each fetcher looks once as it begins; from then on it has to wait on its own connection.
+  for (let served = 0; served < 8; served += 1) {
+    await until(() => call().catch(() => false), { deadlineMs: 20_000, message: `call ${served} to be served` })
+  }
+  await stage.clear()
+}, 40_000)
+
 test('processes that need more connections than the server grants are refused', async () => {
   const redis = new Redis(stage.redis)
   const greedy = { untilMs: Date.now() + 30_000, connections: 900_000, lanes: { 'work~1': 5 } }

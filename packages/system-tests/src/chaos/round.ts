@@ -58,6 +58,7 @@ export class Round {
   async run(): Promise<History> {
     const { caller } = this.crew
     await writeFile(this.#file, '')
+    await this.#empty()
     await Promise.all([this.open(caller), this.#fault.opensWorkers === false ? undefined : this.openWorkers()])
     await this.#fault.prepare?.(this)
     caller.call(this.plans)
@@ -65,6 +66,15 @@ export class Round {
     await this.#untilEnded()
     await this.#drain()
     return this.#gather()
+  }
+
+  /** What earlier rounds left would be loaded again by a server that restarts: after 250 of them that took 6 s. */
+  async #empty(): Promise<void> {
+    await this.redis.flushall()
+    const isRewriting = async () => /aof_rewrite_(in_progress|scheduled):1/.test(await this.redis.info('persistence'))
+    await this.until(async () => !(await isRewriting()), 'no rewrite of the log to be under way')
+    await this.redis.bgrewriteaof()
+    await this.until(async () => !(await isRewriting()), 'the log to be rewritten')
   }
 
   async open(member: Member): Promise<void> {

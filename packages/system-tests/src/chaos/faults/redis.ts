@@ -36,9 +36,13 @@ async function restart(round: Round, signal: 'SIGKILL' | 'SIGTERM'): Promise<voi
   round.struck()
 }
 
+/** A handler whose lock ended in the outage is aborted, and with it the calls that it awaits: its job runs again. */
+const lostLocks = { nested: ['CALL_ABORTED'] }
+
 const killed: Fault = {
   name: 'redis-killed',
   about: 'Redis is killed (SIGKILL) and started again on its data',
+  explains: lostLocks,
   serving: () => ({ stalled: shortLocks }),
   strike: round => restart(round, 'SIGKILL'),
 }
@@ -46,6 +50,7 @@ const killed: Fault = {
 const restarted: Fault = {
   name: 'redis-restarted',
   about: 'Redis is ended in order (SIGTERM) and started again on its data',
+  explains: lostLocks,
   serving: () => ({ stalled: shortLocks }),
   strike: round => restart(round, 'SIGTERM'),
 }
