@@ -1,10 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { randomBytes } from 'node:crypto'
-import { createDbContext, type DbContext } from '@strata/db-context'
-import { type BoundCollection, mongoDatasource } from '@strata/mongo'
+import type { DbContext } from '@strata/db-context'
+import type { BoundCollection } from '@strata/mongo'
 import type { Servers } from '@strata/testkit'
-import { type Collection, MongoClient } from 'mongodb'
+import type { Collection } from 'mongodb'
 import type { Benchmark, Contest, OpenBenchmark } from './benchmark.ts'
+import { callersMax, openBothSides, operationTimeoutMs } from './both-sides.ts'
 import { type Load, microsecondsPerOperation } from './load.ts'
 
 interface Item {
@@ -13,10 +13,7 @@ interface Item {
 }
 
 const items = 1000
-const callersMax = 16
 const goal = 1.05
-const operationTimeoutMs = 30_000
-const writeConcernTimeoutMs = 10_000
 /** Of a single write's first send: the reference sends the same. */
 const writeSliceMs = 200
 
@@ -29,21 +26,9 @@ export const context: Benchmark = {
 
 async function open({ mongoUrl }: Servers): Promise<OpenBenchmark> {
   await using undo = new AsyncDisposableStack()
-  const database = `strata_bench_${randomBytes(4).toString('hex')}`
-  const client = undo.use(rawClient(mongoUrl))
-  const raw = client.db(database).collection<Item>('items')
+  const { db, datasource, raw: database } = undo.use(await openBothSides(mongoUrl))
+  const raw = database.collection<Item>('items')
   await raw.insertMany(Array.from({ length: items }, (_, _id) => ({ _id, value: 0 })))
-  undo.defer(async () => void (await client.db(database).dropDatabase()))
-  const datasource = mongoDatasource({
-    name: 'bench',
-    url: mongoUrl,
-    database,
-    pool: { max: callersMax },
-    operationTimeoutMs,
-    writeConcernTimeoutMs,
-  })
-  const db = undo.use(createDbContext({ datasources: [datasource], levels: { max: 1 } }))
-  await db.start()
   const sides: Sides = { db, bound: datasource.collection<Item>('items'), raw }
   const stack = undo.move()
   return {
@@ -56,21 +41,6 @@ interface Sides {
   readonly db: DbContext
   readonly bound: BoundCollection<Item>
   readonly raw: Collection<Item>
-}
-
-/** The options that the context's own clients have; they share the server, not the pool. */
-function rawClient(url: string): MongoClient {
-  return new MongoClient(url, {
-    maxPoolSize: callersMax,
-    minPoolSize: 1,
-    maxConnecting: 2,
-    waitQueueTimeoutMS: operationTimeoutMs,
-    socketTimeoutMS: operationTimeoutMs + 10_000,
-    serverMonitoringMode: 'poll',
-    retryWrites: true,
-    readConcern: { level: 'majority' },
-    writeConcern: { w: 'majority', wtimeoutMS: writeConcernTimeoutMs },
-  })
 }
 
 function read({ db, bound, raw }: Sides, callers: number): Contest {

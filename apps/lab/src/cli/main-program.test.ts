@@ -53,6 +53,8 @@ test('lists are there for programs too', async () => {
   expect(JSON.parse(out)).toHaveLength(8)
   expect(JSON.parse((await run('bench', '--json')).out)).toMatchObject([
     { name: 'context' },
+    { name: 'transaction' },
+    { name: 'contention' },
     { name: 'calls' },
     { name: 'push' },
     { name: 'link' },

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto'
+import { createDbContext, type DbContext } from '@strata/db-context'
+import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
+import { type Db, MongoClient } from 'mongodb'
+
+/** The same database by the context and by the raw driver, with the same client options and bounds. */
+export interface BothSides extends AsyncDisposable {
+  readonly db: DbContext
+  readonly datasource: MongoDatasource
+  readonly client: MongoClient
+  /** Of the raw driver; its database is dropped at the end. */
+  readonly raw: Db
+}
+
+/** Connections of either side. */
+export const callersMax = 16
+/** The server's work on one operation; the context sends it, so does the reference. */
+export const operationTimeoutMs = 30_000
+export const writeConcernTimeoutMs = 10_000
+const lockWaitMs = 30_000
+
+/** Opens both. The context waits as long for a document as the server's own limits let the driver wait. */
+export async function openBothSides(mongoUrl: string): Promise<BothSides> {
+  await using undo = new AsyncDisposableStack()
+  const database = `strata_bench_${randomBytes(4).toString('hex')}`
+  const client = undo.use(rawClient(mongoUrl))
+  undo.defer(async () => void (await client.db(database).dropDatabase()))
+  const datasource = mongoDatasource({
+    name: 'bench',
+    url: mongoUrl,
+    database,
+    pool: { max: callersMax },
+    operationTimeoutMs,
+    writeConcernTimeoutMs,
+  })
+  const db = undo.use(createDbContext({ datasources: [datasource], levels: { max: 1 }, lockWaitMs }))
+  await db.start()
+  const stack = undo.move()
+  return {
+    db,
+    datasource,
+    client,
+    raw: client.db(database),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
+/** The options that the context's own clients have; they share the server, not the pool. */
+function rawClient(url: string): MongoClient {
+  return new MongoClient(url, {
+    maxPoolSize: callersMax,
+    minPoolSize: 1,
+    maxConnecting: 2,
+    waitQueueTimeoutMS: operationTimeoutMs,
+    socketTimeoutMS: operationTimeoutMs + 10_000,
+    serverMonitoringMode: 'poll',
+    retryWrites: true,
+    readConcern: { level: 'majority' },
+    writeConcern: { w: 'majority', wtimeoutMS: writeConcernTimeoutMs },
+  })
+}
+
+/** What a transaction of the context is begun with. */
+export const transactionOptions = {
+  readConcern: { level: 'snapshot' },
+  writeConcern: { w: 'majority', wtimeoutMS: writeConcernTimeoutMs },
+  readPreference: 'primary',
+  maxCommitTimeMS: writeConcernTimeoutMs,
+} as const
