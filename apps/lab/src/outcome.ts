@@ -15,6 +15,8 @@ export interface Outcome {
   readonly refusalMsMax?: number
   /** How the roots stood when the gate was about to open; only where a scenario has one. */
   readonly beforeGate?: BeforeGate
+  /** What the scenario counts beyond its roots, over all processes; every name that it declares is there. */
+  readonly counts?: Symptoms
 }
 
 /** The most in use at once over all processes. */
@@ -36,6 +38,15 @@ export interface RootEnd {
   /** The code of the error that it ended with; absent when it completed. */
   readonly code?: string
   readonly message?: string
+}
+
+/** The sums of all, name by name. */
+export function addCounts(all: Iterable<Symptoms>): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const counts of all) {
+    for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + count
+  }
+  return sums
 }
 
 export function countCodes(codes: Iterable<string>): Symptoms {

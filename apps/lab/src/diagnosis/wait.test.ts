@@ -10,6 +10,7 @@ const report = (process: string, parts: Partial<ProcessReport>): ProcessReport =
   calls: [],
   jobs: [],
   units: {},
+  counts: {},
   peak: { connections: 0, slots: 0 },
   ...parts,
 })

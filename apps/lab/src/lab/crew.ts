@@ -1,10 +1,12 @@
 import { LabError } from '../lab-error.ts'
-import type { BeforeGate, Peak, RootEnd } from '../outcome.ts'
+import { addCounts, type BeforeGate, type Peak, type RootEnd, type Symptoms } from '../outcome.ts'
 import { ActorProcess, type Told } from '../process/actor-process.ts'
-import type { Opening, Role } from '../process/messages.ts'
+import type { FromActor, Opening, Role } from '../process/messages.ts'
 import type { ProcessReport } from '../process/report.ts'
 import type { Settings } from '../settings.ts'
 import type { Ground } from './ground.ts'
+
+type Kill = Extract<FromActor, { type: 'kill' }>
 
 /** For opening connections, preparing documents and starting workers, on a busy machine. */
 const stepMs = 20_000
@@ -24,6 +26,7 @@ export class Crew implements AsyncDisposable {
   beforeGate: BeforeGate | undefined
   readonly #peaks = new Map<string, Peak>()
   #hasBesideEnded = false
+  #ground: Pick<Ground, 'killPrimary'> | undefined
 
   private constructor(roots: number) {
     this.#roots = roots
@@ -38,7 +41,9 @@ export class Crew implements AsyncDisposable {
   }
 
   /** Has every process open its part and prepare it, up to the moment before the roots. @throws RUN_FAILED */
-  async open(settings: Settings, { run, mongoUrl, redisUrl }: Ground): Promise<void> {
+  async open(settings: Settings, ground: Ground): Promise<void> {
+    this.#ground = ground
+    const { run, mongoUrl, redisUrl } = ground
     const shared = { settings, run, mongoUrl, redisUrl }
     const open = (actor: ActorProcess) => {
       const { name: process, role } = actor
@@ -55,7 +60,17 @@ export class Crew implements AsyncDisposable {
   }
 
   get reports(): ProcessReport[] {
-    return this.#actors.flatMap(({ report }) => report ?? [])
+    return this.#living.flatMap(({ report }) => report ?? [])
+  }
+
+  /** What the scenario has counted in all processes, as they told it last. */
+  get counts(): Symptoms {
+    return addCounts(this.#actors.flatMap(({ report }) => (report === undefined ? [] : [report.counts])))
+  }
+
+  /** Has the API process compare what was told with the data. @throws RUN_FAILED */
+  async check(): Promise<void> {
+    await this.#api.perform({ type: 'check' }, stepMs)
   }
 
   /** Forgets what was in use while connections opened: each report begins the next one's count. */
@@ -72,20 +87,24 @@ export class Crew implements AsyncDisposable {
 
   /** Has every process tell how it stands. */
   async refresh(): Promise<void> {
-    await Promise.all(this.#actors.map(actor => actor.refresh(lookMs)))
-    for (const { report } of this.#actors) if (report !== undefined) this.#measure(report)
+    await Promise.all(this.#living.map(actor => actor.refresh(lookMs)))
+    for (const { report } of this.#living) if (report !== undefined) this.#measure(report)
   }
 
   /** Stops all processes as they stop in service: workers first, so that whatever they still run has its caller. */
   async stop(): Promise<void> {
     const stop = (actor: ActorProcess) => actor.perform({ type: 'stop' }, stopMs).catch(() => {})
-    await Promise.all(this.#actors.filter(({ role }) => role === 'worker').map(stop))
-    await Promise.all(this.#actors.filter(({ role }) => role !== 'worker').map(stop))
+    await Promise.all(this.#living.filter(({ role }) => role === 'worker').map(stop))
+    await Promise.all(this.#living.filter(({ role }) => role !== 'worker').map(stop))
   }
 
   /** Ends every process at once. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#actors.map(actor => actor[Symbol.asyncDispose]()))
+  }
+
+  get #living(): ActorProcess[] {
+    return this.#actors.filter(({ isKilled }) => !isKilled)
   }
 
   get #api(): ActorProcess {
@@ -108,10 +127,19 @@ export class Crew implements AsyncDisposable {
     else if (message.type === 'report') this.#measure(message.report)
     else if (message.type === 'refused') this.refusalMsMax = Math.max(this.refusalMsMax ?? 0, Math.ceil(message.ms))
     else if (message.type === 'before-gate') this.beforeGate = message.beforeGate
-    else if (message.type === 'gate') {
-      for (const actor of this.#actors) if (actor !== from) actor.tell(message)
-    } else this.#finished.reject(new LabError('RUN_FAILED', `Process ${from.name}: ${message.message}`))
+    else if (message.type === 'kill') this.#kill(from, message).catch(error => this.#finished.reject(error))
+    else if (message.type === 'gate') this.#open(message.name, from)
+    else this.#finished.reject(new LabError('RUN_FAILED', `Process ${from.name}: ${message.message}`))
     if (this.#hasBesideEnded && this.ends.size === this.#roots) this.#finished.resolve()
+  }
+
+  #open(gate: string, from?: ActorProcess): void {
+    for (const actor of this.#living) if (actor !== from) actor.tell({ type: 'gate', name: gate })
+  }
+
+  async #kill(from: ActorProcess, { victim, gate }: Kill): Promise<void> {
+    await (victim === 'self' ? from.kill() : this.#ground?.killPrimary())
+    this.#open(gate)
   }
 
   /** Adds up the processes' last windows: they are short, so what is in them was in use at about the same time. */

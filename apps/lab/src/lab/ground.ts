@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { type RungName, type Servers, startLoadBalancedProxy, startServers } from '@strata/testkit'
+import { type Servers, startLoadBalancedProxy, startServers } from '@strata/testkit'
 import { Redis } from 'ioredis'
 import { MongoClient } from 'mongodb'
+import { LabError } from '../lab-error.ts'
 import { collectionName } from '../process/open-stage.ts'
+import type { ScenarioShape } from '../scenarios/scenario.ts'
 import type { Settings } from '../settings.ts'
 
 /** Servers for one run, with a database and a Redis prefix that nobody else uses. */
@@ -13,6 +15,8 @@ export interface Ground extends AsyncDisposable {
   readonly mongoUrl: string
   readonly redisUrl: string
   readonly versions: { readonly mongodb: string; readonly redis: string }
+  /** Kills the primary of the run's own servers, as a crash would. */
+  killPrimary(): Promise<void>
 }
 
 /** The server itself ends a transaction after 60 s; a hang has to last longer than the lab looks at it. */
@@ -20,12 +24,16 @@ const transactionLifetimeMarginMs = 120_000
 /** What is not cleaned up in this time is left: it is in a database of its own. */
 const cleanUpMs = 3000
 
-export async function layGround(settings: Settings, report: (line: string) => void): Promise<Ground> {
-  const servers = await startServers({ report })
+export async function layGround(
+  settings: Settings,
+  scenario: ScenarioShape,
+  report: (line: string) => void,
+): Promise<Ground> {
+  const servers = await startServersFor(scenario, report)
   const run = `strata_lab_${randomBytes(4).toString('hex')}`
   await using undo = new AsyncDisposableStack()
   undo.defer(() => servers.stop())
-  await setUp(servers, { run, settings })
+  await setUp(servers, { run, settings, scenario })
   undo.defer(() => cleanUp(servers, run))
   const isLoadBalanced = settings.topology === 'load-balanced'
   const proxy = isLoadBalanced ? undo.use(await startLoadBalancedProxy(servers.mongoUrl)) : undefined
@@ -35,17 +43,37 @@ export async function layGround(settings: Settings, report: (line: string) => vo
     mongoUrl: proxy?.url ?? servers.mongoUrl,
     redisUrl: servers.redisUrl,
     versions: { mongodb: servers.mongo.version, redis: servers.redis.version },
+    killPrimary: () => killPrimary(servers.mongo),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
 }
 
 /** A server at a given URL is somebody's: it is cleaned up after, and its parameters are left alone. */
-const isGiven = (rung: RungName): boolean => rung === 'url'
+const isGiven = (rung: string): boolean => rung === 'url'
 
-async function setUp(servers: Servers, { run, settings }: { run: string; settings: Settings }): Promise<void> {
+/** A scenario with servers of its own takes nothing from a given URL, and shares nothing. */
+function startServersFor({ ownMongo }: ScenarioShape, report: (line: string) => void): Promise<Servers> {
+  if (ownMongo === undefined) return startServers({ report })
+  const { MONGO_URL: _, STRATA_MONGO: rung, ...others } = process.env
+  const env = rung === undefined || isGiven(rung) ? others : { ...others, STRATA_MONGO: rung }
+  return startServers({ report, env, ...ownMongo })
+}
+
+async function killPrimary({ url, members }: Servers['mongo']): Promise<void> {
+  await using client = new MongoClient(url, { serverSelectionTimeoutMS: cleanUpMs })
+  const { me } = await client.db('admin').command({ hello: 1 })
+  const primary = members.find(({ port }) => String(me).endsWith(`:${port}`))
+  if (primary === undefined) throw new LabError('RUN_FAILED', `No process of this run is the primary ${me}`)
+  primary.kill()
+}
+
+async function setUp(
+  servers: Servers,
+  { run, settings, scenario }: { run: string; settings: Settings; scenario: ScenarioShape },
+): Promise<void> {
   await using client = new MongoClient(servers.mongoUrl)
   await client.db(run).createCollection(collectionName)
-  if (isGiven(servers.mongo.rung)) return
+  if (isGiven(servers.mongo.rung) || scenario.needsLifetime) return
   const seconds = Math.ceil((settings.deadlineMs + transactionLifetimeMarginMs) / 1000)
   await client.db('admin').command({ setParameter: 1, transactionLifetimeLimitSeconds: seconds })
 }

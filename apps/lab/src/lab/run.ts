@@ -31,11 +31,11 @@ export async function runLab(
 ): Promise<Result> {
   await using stack = new AsyncDisposableStack()
   const crew = stack.use(await Crew.gather(settings))
-  const ground = stack.use(await layGround(settings, line => view.say(line)))
+  const ground = stack.use(await layGround(settings, scenario, line => view.say(line)))
   // Once more, so that it is gone before the servers are.
   stack.use(crew)
   await crew.open(settings, ground)
-  const outcome = await play(settings, crew, { view, signal })
+  const outcome = await play(settings, crew, { scenario, view, signal })
   const result = { settings, outcome, wrong: scenario.judge(outcome, settings), servers: ground.versions }
   onResult(result)
   // With roots that hang nothing would stop by itself: those processes are killed.
@@ -46,7 +46,7 @@ export async function runLab(
 async function play(
   settings: Settings,
   crew: Crew,
-  { view, signal }: { view: View; signal: AbortSignal },
+  { scenario, view, signal }: { scenario: Scenario; view: View; signal: AbortSignal },
 ): Promise<Outcome> {
   await crew.ready()
   const begun = performance.now()
@@ -61,12 +61,17 @@ async function play(
     over.abort()
     stopFrames()
   }
-  return await assess(settings, crew, elapsedMs())
+  return await assess(settings, crew, { scenario, elapsedMs: elapsedMs() })
 }
 
-async function assess({ roots }: Settings, crew: Crew, elapsedMs: number): Promise<Outcome> {
+async function assess(
+  { roots }: Settings,
+  crew: Crew,
+  { scenario, elapsedMs }: { scenario: Scenario; elapsedMs: number },
+): Promise<Outcome> {
   const ends = [...crew.ends.values()]
   const unfinished = Array.from({ length: roots }, (_, root) => root).filter(root => !crew.ends.has(root))
+  if (unfinished.length === 0) await crew.check()
   await crew.refresh()
   const failures = ends.flatMap(({ code }) => code ?? [])
   const { peak, refusalMsMax, beforeGate } = crew
@@ -83,7 +88,15 @@ async function assess({ roots }: Settings, crew: Crew, elapsedMs: number): Promi
     peak: { ...peak },
     ...(refusalMsMax === undefined ? {} : { refusalMsMax }),
     ...(beforeGate === undefined ? {} : { beforeGate }),
+    ...countsOf(crew, scenario),
   }
+}
+
+/** Every name that the scenario declares, also where nothing of it was counted. */
+function countsOf(crew: Crew, { counts }: Scenario): Pick<Outcome, 'counts'> {
+  if (counts === undefined) return {}
+  const zeros = Object.fromEntries(counts.map(name => [name, 0]))
+  return { counts: { ...zeros, ...crew.counts } }
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

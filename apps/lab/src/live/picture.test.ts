@@ -28,6 +28,7 @@ const report: ProcessReport = {
   calls: [{ root: 'a', job: 'j', name: 'step', level: 1, ageMs: 5 }],
   jobs: [],
   units: { a: 0, b: 1 },
+  counts: {},
   peak: { connections: 1, slots: 0 },
 }
 const frame: Frame = {

@@ -16,6 +16,8 @@ export class ActorProcess implements AsyncDisposable {
   readonly name: string
   readonly role: Opening['role']
   readonly #child: NodeProcess
+  /** True for one that has been killed on a scenario's behalf. */
+  isKilled = false
   /** What it told last of what it holds and waits for. */
   report: ProcessReport | undefined
 
@@ -31,7 +33,9 @@ export class ActorProcess implements AsyncDisposable {
     on: { readonly told: (message: Told) => void; readonly lost: (error: LabError) => void },
   ): Promise<ActorProcess> {
     const actor = new ActorProcess(await spawnNode(actorFile, { ipc: true }), { process, role })
-    actor.#listen(on.told).catch((cause: unknown) => on.lost(failed(process, cause)))
+    actor.#listen(on.told).catch((cause: unknown) => {
+      if (!actor.isKilled) on.lost(failed(process, cause))
+    })
     return actor
   }
 
@@ -47,6 +51,13 @@ export class ActorProcess implements AsyncDisposable {
       throw failed(this.name, cause)
     })
     if (answer.type === 'failed') throw new LabError('RUN_FAILED', `Process ${this.name}: ${answer.message}`)
+  }
+
+  /** Kills it as a crash would. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.isKilled = true
+    this.#child.kill('SIGKILL')
+    await this.#child.exited
   }
 
   /** Asks for a fresh report; keeps the last one when none comes in time. */

@@ -22,6 +22,10 @@ export class Gates {
     this.#gate(name).open()
   }
 
+  isOpen(name: string): boolean {
+    return this.#gate(name).isOpen
+  }
+
   /** @throws WAIT_TIMEOUT beyond every other bound of the run */
   wait(name: string): Promise<void> {
     return this.#gate(name).wait(this.#waitMs)

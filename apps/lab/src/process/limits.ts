@@ -1,4 +1,5 @@
 import type { MongoClient } from 'mongodb'
+import type { ScenarioShape } from '../scenarios/scenario.ts'
 import type { Settings } from '../settings.ts'
 
 /** The bounds of one run, in milliseconds. */
@@ -22,9 +23,12 @@ const marginMs = 60_000
  * levels the defaults hold, raised to the deadline where they are shorter: a pause of a busy machine is not to look
  * like a hazard.
  */
-export function limitsOf({ isolation, deadlineMs }: Settings): Omit<Limits, 'transactionMs'> {
+export function limitsOf({ isolation, deadlineMs }: Settings, scenario: ScenarioShape): Omit<Limits, 'transactionMs'> {
   if (isolation === 'none') return { waitMs: deadlineMs + marginMs, lockWaitMs: deadlineMs + marginMs }
-  return { waitMs: Math.max(waitMsDefault, deadlineMs), lockWaitMs: Math.max(lockWaitMsDefault, deadlineMs) }
+  return {
+    waitMs: Math.max(waitMsDefault, deadlineMs),
+    lockWaitMs: scenario.lockWaitMs ?? Math.max(lockWaitMsDefault, deadlineMs),
+  }
 }
 
 /** The longest that a transaction may be given: a server at a given URL keeps its own lifetime of transactions. */

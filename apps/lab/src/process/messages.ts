@@ -21,6 +21,8 @@ export type Step =
   | { readonly type: 'open'; readonly opening: Opening }
   | { readonly type: 'prepare' }
   | { readonly type: 'work' }
+  /** Compares what the roots have told with the data, when all of them have ended. */
+  | { readonly type: 'check' }
   | { readonly type: 'stop' }
 
 export type ToActor =
@@ -30,6 +32,9 @@ export type ToActor =
   | { readonly type: 'gate'; readonly name: string }
   | { readonly type: 'report' }
 
+/** What a scenario may have killed as a crash would: the process that asks for it, or the primary of its servers. */
+export type Victim = 'self' | 'primary'
+
 export type FromActor =
   | { readonly type: 'done'; readonly step: Step['type'] }
   | { readonly type: 'failed'; readonly step: Step['type'] | 'beside'; readonly message: string }
@@ -38,6 +43,8 @@ export type FromActor =
   | { readonly type: 'beside-ended' }
   | { readonly type: 'gate'; readonly name: string }
   | { readonly type: 'refused'; readonly ms: number }
+  /** Asks for a kill; the gate opens in every other process when it is done. */
+  | { readonly type: 'kill'; readonly victim: Victim; readonly gate: string }
   | { readonly type: 'before-gate'; readonly beforeGate: BeforeGate }
   /** `asked` answers a `report`; the others come by themselves. */
   | { readonly type: 'report'; readonly report: ProcessReport; readonly asked: boolean }

@@ -2,6 +2,7 @@ import { createDbContext } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
 import { createQueues, createWorker, type WorkerHandle } from '@strata/queue'
 import { MongoClient } from 'mongodb'
+import type { ScenarioShape } from '../scenarios/scenario.ts'
 import { Gates } from './gates.ts'
 import { limitsOf, transactionMsOf } from './limits.ts'
 import type { Opening } from './messages.ts'
@@ -25,9 +26,9 @@ export interface StageChannel extends StageReports {
 const stopMs = 1500
 
 /** Opens one process's part of a run: datasource, context, queues and, where jobs run, a worker that is not started yet. */
-export async function openStage(opening: Opening, channel: StageChannel): Promise<OpenStage> {
+export async function openStage(opening: Opening, scenario: ScenarioShape, channel: StageChannel): Promise<OpenStage> {
   const { settings, run, role } = opening
-  const limits = limitsOf(settings)
+  const limits = limitsOf(settings, scenario)
   const datasource = mongoDatasource({
     name: 'lab',
     url: opening.mongoUrl,

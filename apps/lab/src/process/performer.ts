@@ -53,6 +53,7 @@ export class Performer {
     const { scenario, stage, worker, meter, laneWatch, reporting, stop } = this.#opened
     if (step.type === 'prepare') await scenario.prepare?.(stage)
     if (step.type === 'work') await worker?.start()
+    if (step.type === 'check') await scenario.check?.(stage)
     if (step.type === 'stop') {
       clearInterval(reporting)
       meter.stop()
@@ -64,10 +65,11 @@ export class Performer {
   async #openStage(opening: Opening): Promise<Open> {
     const scenario = findScenario(opening.settings.scenario)
     if (scenario === undefined) throw new RangeError(`No scenario ${opening.settings.scenario}`)
-    const open = await openStage(opening, {
+    const open = await openStage(opening, scenario, {
       gate: name => this.#tell({ type: 'gate', name }),
       refused: ms => this.#tell({ type: 'refused', ms }),
       beforeGate: beforeGate => this.#tell({ type: 'before-gate', beforeGate }),
+      kill: (victim, gate) => this.#tell({ type: 'kill', victim, gate }),
     })
     const { stage, worker } = open
     const meter = new PeakMeter(() => stage.db.pools())

@@ -1,6 +1,6 @@
 import type { Activity, PoolState } from '@strata/db-context'
 import type { LaneState } from '@strata/queue'
-import type { Peak } from '../outcome.ts'
+import type { Peak, Symptoms } from '../outcome.ts'
 
 /** What one process holds and waits for at one moment, as it tells the lab. */
 export interface ProcessReport {
@@ -15,6 +15,8 @@ export interface ProcessReport {
   readonly jobs: readonly Work[]
   /** The units of work that were begun for each root, by the id of their chain. */
   readonly units: Readonly<Record<string, number>>
+  /** What the scenario has counted here since the start. */
+  readonly counts: Symptoms
   /** The most in use at once since the report before. */
   readonly peak: Peak
 }

@@ -22,6 +22,7 @@ export function seen(
     jobs:
       worker?.activities().map(({ root, id, job, level, since }) => work({ root, id, job, level }, now - since)) ?? [],
     units: Object.fromEntries(stage.units),
+    counts: Object.fromEntries(stage.counts),
   }
 }
 

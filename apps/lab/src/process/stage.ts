@@ -8,6 +8,7 @@ import type { BeforeGate } from '../outcome.ts'
 import type { Settings } from '../settings.ts'
 import type { Gates } from './gates.ts'
 import type { Limits } from './limits.ts'
+import type { Victim } from './messages.ts'
 
 /** The one kind of document that the scenarios write. */
 export interface LabDocument {
@@ -25,6 +26,8 @@ export interface StageReports {
   /** A call was refused with a typed error after so many milliseconds. */
   refused(ms: number): void
   beforeGate(standing: BeforeGate): void
+  /** Has something killed as a crash would; the gate opens in every process that is left when it is gone. */
+  kill(victim: Victim, gate: string): void
 }
 
 export interface StageParts {
@@ -54,6 +57,8 @@ export class Stage {
   readonly report: StageReports
   /** The roots that have ended in this process. */
   readonly ended = new Set<number>()
+  /** What the scenario counts, by name. */
+  readonly counts = new Map<string, number>()
   /** The root of each unit of work begun here, by the id of its chain. */
   readonly units = new Map<string, number>()
 
@@ -67,6 +72,15 @@ export class Stage {
     this.rawClient = parts.rawClient
     this.gates = parts.gates
     this.report = parts.report
+  }
+
+  count(name: string, by = 1): void {
+    this.counts.set(name, (this.counts.get(name) ?? 0) + by)
+  }
+
+  /** Keeps the longest time of this name, in milliseconds. */
+  longest(name: string, ms: number): void {
+    this.counts.set(name, Math.max(this.counts.get(name) ?? 0, Math.ceil(ms)))
   }
 
   /** Runs a unit of work of this root; a root may have several. */
@@ -103,19 +117,28 @@ export class Stage {
     await this.documents.updateOne({ _id: id }, { $inc: { writes: 1 } })
   }
 
+  /** Adds 1 to a document that exists; opens the gate when the write is under way. */
+  writeThenOpen(id: string, gate: string): Promise<void> {
+    return this.openWhenUnderWay(gate, () => this.write(id))
+  }
+
   /**
-   * Writes, and opens the gate when the write is under way: it waits for a connection or for the document, so that whatever
+   * Makes a write, and opens the gate when it is under way: it waits for a connection or for the document, so that whatever
    * comes after the gate comes behind it.
    */
-  async writeThenOpen(id: string, gate: string): Promise<void> {
+  async openWhenUnderWay(gate: string, write: () => Promise<unknown>): Promise<void> {
     const chain = this.db.current.chain
     const unit = chain[chain.length - 1]?.id
     let isDone = false
-    const write = this.write(id).finally(() => {
+    const written = write().finally(() => {
       isDone = true
     })
     const isUnderWay = (): boolean => isDone || this.db.activities().some(activity => activity.unit === unit)
-    const opened = until(isUnderWay, { deadlineMs: this.limits.waitMs, message: `the write of ${id}`, everyMs: 1 })
-    await Promise.all([write, opened.then(() => this.gates.open(gate))])
+    const opened = until(isUnderWay, {
+      deadlineMs: this.limits.waitMs,
+      message: `the write before ${gate}`,
+      everyMs: 1,
+    })
+    await Promise.all([written, opened.then(() => this.gates.open(gate))])
   }
 }

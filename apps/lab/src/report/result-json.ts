@@ -7,7 +7,7 @@ export function resultJson(
   versions: Versions,
 ): Readonly<Record<string, unknown>> {
   const { scenario, isolation, topology, roots, depth, pool, lanes, processes, seed } = settings
-  const { completed, failed, hung, elapsedMs, symptoms, peak, refusalMsMax, beforeGate } = outcome
+  const { completed, failed, hung, elapsedMs, symptoms, peak, refusalMsMax, beforeGate, counts } = outcome
   return {
     scenario,
     isolation,
@@ -26,6 +26,7 @@ export function resultJson(
     peak,
     ...(refusalMsMax === undefined ? {} : { refusalMsMax }),
     ...(beforeGate === undefined ? {} : { beforeGate }),
+    ...counts,
     versions,
     verdict: wrong.length === 0 ? 'as-expected' : 'unexpected',
     ...(wrong.length === 0 ? {} : { wrong }),

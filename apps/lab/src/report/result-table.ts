@@ -6,7 +6,7 @@ import { plain } from './plain.ts'
 /** The result as a person reads it. */
 export function resultTable({ settings, outcome, wrong }: Result, scenario: Scenario): string {
   const table = new Table({ style: plain })
-  const { completed, failed, hung, symptoms, elapsedMs, peak, refusalMsMax, beforeGate } = outcome
+  const { completed, failed, hung, symptoms, elapsedMs, peak, refusalMsMax, beforeGate, counts = {} } = outcome
   const codes = Object.entries(symptoms).map(([code, count]) => `${code} ${count}`)
   table.push(
     ['completed', `${completed} of ${settings.roots}`],
@@ -18,6 +18,7 @@ export function resultTable({ settings, outcome, wrong }: Result, scenario: Scen
   )
   if (refusalMsMax !== undefined) table.push(['slowest refusal', `${refusalMsMax} ms`])
   if (beforeGate !== undefined) table.push(['finished before the gate', beforeGate.completed])
+  for (const [name, count] of Object.entries(counts)) table.push([name, count])
   const promise = `promised: ${scenario.promise(settings)}`
   const verdict = wrong.length === 0 ? [`As ${promise}`] : [`NOT as ${promise}`, ...wrong.map(line => `  ${line}`)]
   return `${table.toString()}\n${verdict.join('\n')}\n`

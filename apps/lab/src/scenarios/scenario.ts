@@ -1,4 +1,5 @@
 import type { Isolation } from '@strata/db-context'
+import type { MongoOptions } from '@strata/testkit'
 import type { Outcome } from '../outcome.ts'
 import type { Handlers, Stage } from '../process/stage.ts'
 import type { Settings, Topology } from '../settings.ts'
@@ -10,6 +11,14 @@ export interface ScenarioShape {
   readonly scarce: 'pool' | 'lanes' | 'nothing'
   readonly topology: Topology
   readonly depth: { readonly min: number; readonly default: number }
+  /** What it counts beyond its roots: further fields of the result. */
+  readonly counts?: readonly string[]
+  /** With levels, how long work waits for a document, in milliseconds; by default so long that only a hang outlasts it. */
+  readonly lockWaitMs?: number
+  /** A MongoDB of its own, whatever URL is given: so many members, or with these arguments. */
+  readonly ownMongo?: Pick<MongoOptions, 'members' | 'mongoArgs'>
+  /** True where it belongs to what is shown that the server ends old transactions after its usual 60 s. */
+  readonly needsLifetime?: true
   /** Why nothing is promised under these settings, if so: then it is not played. */
   refuse?(settings: Omit<Settings, 'seed'>): string | undefined
 }
@@ -33,6 +42,8 @@ export interface Scenario extends ScenarioShape {
   root(stage: Stage, root: number): Promise<void>
   /** What goes on beside the roots in the API process; it begins with them and is not one of them. */
   beside?(stage: Stage): Promise<void>
+  /** Compares what was told with the data, and counts; in the API process, when all roots have ended. */
+  check?(stage: Stage): Promise<void>
 }
 
 export const isIsolated = ({ isolation }: { readonly isolation: Isolation }): boolean => isolation === 'levels'

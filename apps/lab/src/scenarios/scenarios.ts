@@ -1,12 +1,18 @@
+import { ancestorLock } from './ancestor-lock.ts'
+import { awaitBeforeCommit } from './await-before-commit.ts'
 import { backlog } from './backlog.ts'
 import { blockedStranger } from './blocked-stranger.ts'
 import { depth } from './depth.ts'
+import { failover } from './failover.ts'
+import { killedHolder } from './killed-holder.ts'
 import { longOperation } from './long-operation.ts'
 import { order } from './order.ts'
 import { pool } from './pool.ts'
 import type { Scenario } from './scenario.ts'
 import { slots } from './slots.ts'
 import { starvedCommit } from './starved-commit.ts'
+import { ticketsTaken } from './tickets.ts'
+import { upsert } from './upsert.ts'
 
 /** All scenarios, in the order in which they are listed. */
 export const scenarios: readonly Scenario[] = [
@@ -18,6 +24,12 @@ export const scenarios: readonly Scenario[] = [
   longOperation,
   depth,
   order,
+  ancestorLock,
+  awaitBeforeCommit,
+  failover,
+  upsert,
+  ticketsTaken,
+  killedHolder,
 ]
 
 export const findScenario = (name: string): Scenario | undefined => scenarios.find(scenario => scenario.name === name)

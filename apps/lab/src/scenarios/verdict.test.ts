@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import type { Outcome } from '../outcome.ts'
 import { type Flags, type Settings, settingsFrom } from '../settings.ts'
@@ -25,7 +26,9 @@ const none = { isolation: 'none' } as const
 const all = { completed: 20 }
 const allIn = (code: string) => ({ hung: 20, symptoms: { [code]: 20 } })
 
-describe.each(['pool', 'slots', 'starved-commit', 'blocked-stranger', 'backlog'])('%s', name => {
+const curable = ['pool', 'slots', 'starved-commit', 'blocked-stranger', 'backlog', 'upsert']
+
+describe.each(curable)('%s', name => {
   test('with levels all roots complete, nothing less', () => {
     expect(isAsPromised(name, {}, all)).toBe(true)
     expect(isAsPromised(name, {}, { completed: 19, hung: 1, symptoms: { POOL_WAIT: 1 } })).toBe(false)
@@ -42,6 +45,7 @@ test.each([
   ['slots', 'LANE_WAIT', 'POOL_WAIT'],
   ['starved-commit', 'POOL_WAIT', 'LOCK_WAIT'],
   ['blocked-stranger', 'POOL_WAIT', 'LOCK_WAIT'],
+  ['upsert', 'POOL_WAIT', 'LOCK_WAIT'],
 ])('%s hangs in %s and in nothing else', (name, code, other) => {
   expect(isAsPromised(name, none, allIn(code))).toBe(true)
   expect(isAsPromised(name, none, { completed: 3, hung: 17, symptoms: { [code]: 17 } })).toBe(true)
@@ -88,6 +92,52 @@ test.each([
   }
 })
 
+test("an ancestor's lock is told within 2 s, and hangs without levels", () => {
+  const refused = { failed: 20, symptoms: { ANCESTOR_LOCK: 20 }, refusalMsMax: 2000 }
+  expect(isAsPromised('ancestor-lock', {}, refused)).toBe(true)
+  expect(isAsPromised('ancestor-lock', {}, { ...refused, refusalMsMax: 2001 })).toBe(false)
+  expect(isAsPromised('ancestor-lock', {}, { failed: 20, symptoms: { LOCK_TIMEOUT: 20 } })).toBe(false)
+  expect(isAsPromised('ancestor-lock', none, allIn('LOCK_WAIT'))).toBe(true)
+  expect(isAsPromised('ancestor-lock', none, refused)).toBe(false)
+})
+
+test('a job whose result is awaited before the commit does not run', () => {
+  const refused = { failed: 20, symptoms: { AWAIT_BEFORE_COMMIT: 20 }, refusalMsMax: 100 }
+  for (const isolation of ['levels', 'none'] as const) {
+    expect(isAsPromised('await-before-commit', { isolation }, { ...refused, counts: { jobsRun: 0 } })).toBe(true)
+    expect(isAsPromised('await-before-commit', { isolation }, { ...refused, counts: { jobsRun: 1 } })).toBe(false)
+  }
+})
+
+test('a failover may leave doubt, and tells nothing false', () => {
+  expect(isAsPromised('failover', {}, { ...all, counts: { unknown: 3, falseOutcomes: 0 } })).toBe(true)
+  expect(isAsPromised('failover', {}, { ...all, counts: { falseOutcomes: 1 } })).toBe(false)
+})
+
+test('a transaction finds a ticket, and without levels it does not', () => {
+  expect(isAsPromised('tickets', {}, { ...all, counts: { bodies: 1 } })).toBe(true)
+  expect(isAsPromised('tickets', {}, { ...all, counts: { bodies: 2 } })).toBe(false)
+  expect(isAsPromised('tickets', none, { ...all, counts: { bodies: 2 } })).toBe(true)
+  expect(isAsPromised('tickets', none, { ...all, counts: { bodies: 1 } })).toBe(false)
+})
+
+test('what a killed process held is taken over in 20 s, and without levels after the life of its transaction', () => {
+  const after = (takeOverMs: number) => ({ ...all, counts: { takeOverMs } })
+  expect(isAsPromised('killed-holder', {}, after(20_000))).toBe(true)
+  expect(isAsPromised('killed-holder', {}, after(20_001))).toBe(false)
+  expect(isAsPromised('killed-holder', none, allIn('LOCK_WAIT'))).toBe(true)
+  expect(isAsPromised('killed-holder', none, after(12_000))).toBe(false)
+  const patient = { ...none, deadlineMs: 100_000 }
+  expect(isAsPromised('killed-holder', patient, after(75_000))).toBe(true)
+  expect(isAsPromised('killed-holder', patient, after(12_000))).toBe(false)
+  expect(isAsPromised('killed-holder', patient, allIn('LOCK_WAIT'))).toBe(false)
+})
+
+test('the README has a row for every scenario', async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  for (const { name } of scenarios) expect(readme).toContain(`\n| \`${name}\``)
+})
+
 test('every scenario says its hazard and what it promises', () => {
   expect(scenarios.map(({ name }) => name)).toEqual([
     'pool',
@@ -98,9 +148,15 @@ test('every scenario says its hazard and what it promises', () => {
     'long-operation',
     'depth',
     'order',
+    'ancestor-lock',
+    'await-before-commit',
+    'failover',
+    'upsert',
+    'tickets',
+    'killed-holder',
   ])
   for (const scenario of scenarios) {
-    expect(scenario.hazard).toMatch(/\(Z\d+\)$/)
+    expect(scenario.hazard).toMatch(/\((Z\d+(, Z\d+)*|honest ends)\)$/)
     expect(scenario.promise(settings(scenario.name, none))).not.toBe('')
   }
 })

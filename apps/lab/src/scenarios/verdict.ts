@@ -20,23 +20,35 @@ export function someHungIn(code: string, outcome: Outcome): readonly string[] {
   return wrong
 }
 
-/** Every way in which this is not a hang of all roots in waits of one kind. */
-export function allHungIn(code: string, outcome: Outcome, { roots }: Settings): readonly string[] {
-  if (outcome.hung === roots && outcome.symptoms[code] === roots) return []
-  return [`all ${roots} roots were to hang in ${code}: ${describe(outcome)}`]
+/** Every way in which this is not a hang of all roots in waits of one kind, or for some of another kind behind these. */
+export function allHungIn(code: string, outcome: Outcome, { roots }: Settings, behind?: string): readonly string[] {
+  const { hung, symptoms } = outcome
+  const first = symptoms[code] ?? 0
+  const all = first + (behind === undefined ? 0 : (symptoms[behind] ?? 0))
+  if (hung === roots && first > 0 && all === roots) return []
+  const codes = behind === undefined ? code : `${code}, or in ${behind} behind those`
+  return [`all ${roots} roots were to hang in ${codes}: ${describe(outcome)}`]
 }
 
-/** Every way in which this is not a refusal of all roots under one code, at once. */
-export function allRefused(code: string, outcome: Outcome, { roots }: Settings): readonly string[] {
+/** Every way in which this is not a refusal of all roots under one code, within the limit. */
+export function allRefused(
+  code: string,
+  outcome: Outcome,
+  { roots }: Settings,
+  limitMs = refusalMsLimit,
+): readonly string[] {
   const wrong: string[] = []
   if (outcome.failed !== roots || outcome.symptoms[code] !== roots) {
     wrong.push(`all ${roots} roots were to fail with ${code}: ${describe(outcome)}`)
   }
   const slowest = outcome.refusalMsMax
   if (slowest === undefined) wrong.push('no call was seen to be refused')
-  else if (slowest > refusalMsLimit) wrong.push(`a refusal took ${slowest} ms, the limit is ${refusalMsLimit} ms`)
+  else if (slowest > limitMs) wrong.push(`a refusal took ${slowest} ms, the limit is ${limitMs} ms`)
   return wrong
 }
+
+/** The count of this name. */
+export const counted = ({ counts }: Outcome, name: string): number => counts?.[name] ?? 0
 
 function describe({ completed, failed, hung, symptoms }: Outcome): string {
   const codes = Object.entries(symptoms).map(([code, count]) => `${count} ${code}`)

@@ -10,6 +10,7 @@ export interface LabReport {
   readonly failed: number
   readonly hung: number
   readonly symptoms: Readonly<Record<string, number>>
+  readonly falseOutcomes?: number
   readonly verdict: 'as-expected' | 'unexpected'
 }
 

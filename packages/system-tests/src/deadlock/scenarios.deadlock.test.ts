@@ -21,6 +21,9 @@ const pairs: readonly (readonly [string, readonly string[], (report: LabReport) 
   ['backlog', [], () => ({ hung: 20, symptoms: { LANE_WAIT: 20 } }), { completed: 20 }],
   ['long-operation', [], () => ({}), { completed: 20 }],
   ['depth', [], () => ({ failed: 20, symptoms: { LEVEL_LIMIT: 20 } }), { failed: 20, symptoms: { LEVEL_LIMIT: 20 } }],
+  ['ancestor-lock', [], () => ({ hung: 20, symptoms: { LOCK_WAIT: 20 } }), { symptoms: { ANCESTOR_LOCK: 20 } }],
+  ['await-before-commit', [], refusedWith('AWAIT_BEFORE_COMMIT'), { symptoms: { AWAIT_BEFORE_COMMIT: 20 } }],
+  ['upsert', [], hangsIn('POOL_WAIT'), { completed: 20 }],
   ['order', [], () => ({ failed: 20, symptoms: { LEVEL_ORDER: 20 } }), { failed: 20, symptoms: { LEVEL_ORDER: 20 } }],
 ]
 
@@ -31,6 +34,27 @@ function hangsIn(symptom: string) {
     return {}
   }
 }
+
+function refusedWith(symptom: string) {
+  return (): Expected => ({ failed: 20, symptoms: { [symptom]: 20 } })
+}
+
+/** What is as it should be without levels too, or shows its symptom in what it counts: then nothing hangs. */
+const ends: readonly (readonly [string, Expected])[] = [
+  ['tickets', { completed: 20 }],
+  ['failover', { completed: 20, falseOutcomes: 0 }],
+]
+
+describe.each(ends)('%s', (scenario, expected) => {
+  it.each(['levels', 'none'])('ends as promised with isolation %s', async isolation => {
+    expect(await run(scenario, '--isolation', isolation)).toMatchObject({ verdict: 'as-expected', ...expected })
+  })
+})
+
+it('killed-holder: what a killed process held is free within 20 s, and stays locked without levels', async () => {
+  expect(await run('killed-holder')).toMatchObject({ verdict: 'as-expected', completed: 20 })
+  expect(await run('killed-holder', ...hang)).toMatchObject({ verdict: 'as-expected', symptoms: { LOCK_WAIT: 20 } })
+})
 
 describe.each(pairs)('%s %j', (scenario, flags, without, withLevels) => {
   it('shows its symptom without levels', async () => {
