@@ -14,6 +14,7 @@ afterEach(async () => {
 })
 
 const writeConflict = 112
+const timeExpired = 50
 const waiting = { deadlineMs: 20_000 }
 
 /** One statement, as the server has written it down. */
@@ -68,6 +69,23 @@ test('a rename survives write conflicts', async () => {
   const conflicts = statements('audits', { op: 'insert', errCode: writeConflict })
   const isRepeated = async () => (await profile().countDocuments(conflicts)) >= 2
   await until(isRepeated, { ...waiting, message: 'two conflicts' }).finally(release)
+  expect(await answer).toMatchObject({ status: 200, body: { id, name: 'Ada King', levels: [0, 1] } })
+  await expectOneRename(id)
+})
+
+test('and the loss of its transaction after its job has begun: the job does not run again', async () => {
+  const id = await school.student('Ada')
+  const release = await hold('student', id)
+  const answer = school.request('PUT', `/students/${id}/name`, { name: 'Ada King' })
+  const blocked = statements('students', { op: 'update', errCode: timeExpired })
+  const hasBegun = async () => (await profile().countDocuments(blocked)) >= 1
+  const killTransaction = async () => {
+    const session = (await profile().findOne(auditRows()))?.command.lsid.id
+    await school.database.client.db('admin').command({ killSessions: [{ id: session }] })
+  }
+  await until(hasBegun, { ...waiting, message: "the job's write to be blocked" })
+    .then(killTransaction)
+    .finally(release)
   expect(await answer).toMatchObject({ status: 200, body: { id, name: 'Ada King', levels: [0, 1] } })
   await expectOneRename(id)
 })

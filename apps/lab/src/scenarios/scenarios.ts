@@ -8,6 +8,7 @@ import { killedHolder } from './killed-holder.ts'
 import { longOperation } from './long-operation.ts'
 import { order } from './order.ts'
 import { pool } from './pool.ts'
+import { retry } from './retry.ts'
 import type { Scenario } from './scenario.ts'
 import { slots } from './slots.ts'
 import { starvedCommit } from './starved-commit.ts'
@@ -26,6 +27,7 @@ export const scenarios: readonly Scenario[] = [
   order,
   ancestorLock,
   awaitBeforeCommit,
+  retry,
   failover,
   upsert,
   ticketsTaken,

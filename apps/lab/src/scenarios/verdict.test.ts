@@ -109,6 +109,15 @@ test('a job whose result is awaited before the commit does not run', () => {
   }
 })
 
+test('a storm of conflicts repeats bodies, not jobs and not writes', () => {
+  const counts = { bodies: 21, jobsRun: 20, writes: 20 }
+  expect(isAsPromised('retry', {}, { ...all, counts })).toBe(true)
+  for (const other of [{ bodies: 20 }, { jobsRun: 21 }, { writes: 19 }]) {
+    expect(isAsPromised('retry', {}, { ...all, counts: { ...counts, ...other } })).toBe(false)
+  }
+  expect(isAsPromised('retry', { pool: 1 }, { ...all, counts: { ...counts, bodies: 20 } })).toBe(true)
+})
+
 test('a failover may leave doubt, and tells nothing false', () => {
   expect(isAsPromised('failover', {}, { ...all, counts: { unknown: 3, falseOutcomes: 0 } })).toBe(true)
   expect(isAsPromised('failover', {}, { ...all, counts: { falseOutcomes: 1 } })).toBe(false)
@@ -150,6 +159,7 @@ test('every scenario says its hazard and what it promises', () => {
     'order',
     'ancestor-lock',
     'await-before-commit',
+    'retry',
     'failover',
     'upsert',
     'tickets',

@@ -10,6 +10,8 @@ export interface LabReport {
   readonly failed: number
   readonly hung: number
   readonly symptoms: Readonly<Record<string, number>>
+  readonly jobsRun?: number
+  readonly writes?: number
   readonly falseOutcomes?: number
   readonly verdict: 'as-expected' | 'unexpected'
 }
