@@ -1,7 +1,9 @@
 import { ancestorLock } from './ancestor-lock.ts'
 import { awaitBeforeCommit } from './await-before-commit.ts'
 import { backlog } from './backlog.ts'
+import { blockedSlot } from './blocked-slot.ts'
 import { blockedStranger } from './blocked-stranger.ts'
+import { crossed } from './crossed.ts'
 import { depth } from './depth.ts'
 import { failover } from './failover.ts'
 import { killedHolder } from './killed-holder.ts'
@@ -29,6 +31,8 @@ export const scenarios: readonly Scenario[] = [
   awaitBeforeCommit,
   retry,
   failover,
+  blockedSlot,
+  crossed,
   upsert,
   ticketsTaken,
   killedHolder,

@@ -26,7 +26,7 @@ const none = { isolation: 'none' } as const
 const all = { completed: 20 }
 const allIn = (code: string) => ({ hung: 20, symptoms: { [code]: 20 } })
 
-const curable = ['pool', 'slots', 'starved-commit', 'blocked-stranger', 'backlog', 'upsert']
+const curable = ['pool', 'slots', 'starved-commit', 'blocked-stranger', 'backlog', 'blocked-slot', 'crossed', 'upsert']
 
 describe.each(curable)('%s', name => {
   test('with levels all roots complete, nothing less', () => {
@@ -45,6 +45,7 @@ test.each([
   ['slots', 'LANE_WAIT', 'POOL_WAIT'],
   ['starved-commit', 'POOL_WAIT', 'LOCK_WAIT'],
   ['blocked-stranger', 'POOL_WAIT', 'LOCK_WAIT'],
+  ['blocked-slot', 'LANE_WAIT', 'LOCK_WAIT'],
   ['upsert', 'POOL_WAIT', 'LOCK_WAIT'],
 ])('%s hangs in %s and in nothing else', (name, code, other) => {
   expect(isAsPromised(name, none, allIn(code))).toBe(true)
@@ -90,6 +91,13 @@ test.each([
     expect(isAsPromised(name, { isolation }, { ...refused, symptoms: { [code]: 19, JOB_FAILED: 1 } })).toBe(false)
     expect(isAsPromised(name, { isolation }, { failed: 20, symptoms: { [code]: 20 } })).toBe(false)
   }
+})
+
+test('crossed chains hang in locks, and behind those in slots', () => {
+  expect(isAsPromised('crossed', none, allIn('LOCK_WAIT'))).toBe(true)
+  expect(isAsPromised('crossed', none, { hung: 20, symptoms: { LOCK_WAIT: 1, LANE_WAIT: 19 } })).toBe(true)
+  expect(isAsPromised('crossed', none, allIn('LANE_WAIT'))).toBe(false)
+  expect(isAsPromised('crossed', none, { completed: 1, hung: 19, symptoms: { LOCK_WAIT: 19 } })).toBe(false)
 })
 
 test("an ancestor's lock is told within 2 s, and hangs without levels", () => {
@@ -161,6 +169,8 @@ test('every scenario says its hazard and what it promises', () => {
     'await-before-commit',
     'retry',
     'failover',
+    'blocked-slot',
+    'crossed',
     'upsert',
     'tickets',
     'killed-holder',

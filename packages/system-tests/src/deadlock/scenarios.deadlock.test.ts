@@ -24,6 +24,8 @@ const pairs: readonly (readonly [string, readonly string[], (report: LabReport) 
   ['ancestor-lock', [], () => ({ hung: 20, symptoms: { LOCK_WAIT: 20 } }), { symptoms: { ANCESTOR_LOCK: 20 } }],
   ['await-before-commit', [], refusedWith('AWAIT_BEFORE_COMMIT'), { symptoms: { AWAIT_BEFORE_COMMIT: 20 } }],
   ['upsert', [], hangsIn('POOL_WAIT'), { completed: 20 }],
+  ['blocked-slot', [], hangsIn('LANE_WAIT'), { completed: 20 }],
+  ['crossed', [], hangsIn('LOCK_WAIT'), { completed: 20 }],
   ['order', [], () => ({ failed: 20, symptoms: { LEVEL_ORDER: 20 } }), { failed: 20, symptoms: { LEVEL_ORDER: 20 } }],
 ]
 
