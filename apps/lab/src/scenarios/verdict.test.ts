@@ -93,9 +93,11 @@ test.each([
   }
 })
 
-test('crossed chains hang in locks, and behind those in slots', () => {
+test('crossed chains hang in locks, and with few slots in lanes', () => {
   expect(isAsPromised('crossed', none, allIn('LOCK_WAIT'))).toBe(true)
-  expect(isAsPromised('crossed', none, { hung: 20, symptoms: { LOCK_WAIT: 1, LANE_WAIT: 19 } })).toBe(true)
+  const few = { ...none, lanes: 1 }
+  expect(isAsPromised('crossed', few, { hung: 20, symptoms: { LOCK_WAIT: 1, LANE_WAIT: 19 } })).toBe(true)
+  expect(isAsPromised('crossed', few, allIn('POOL_WAIT'))).toBe(false)
   expect(isAsPromised('crossed', none, allIn('LANE_WAIT'))).toBe(false)
   expect(isAsPromised('crossed', none, { completed: 1, hung: 19, symptoms: { LOCK_WAIT: 19 } })).toBe(false)
 })

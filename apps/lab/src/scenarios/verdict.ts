@@ -20,14 +20,13 @@ export function someHungIn(code: string, outcome: Outcome): readonly string[] {
   return wrong
 }
 
-/** Every way in which this is not a hang of all roots in waits of one kind, or for some of another kind behind these. */
-export function allHungIn(code: string, outcome: Outcome, { roots }: Settings, behind?: string): readonly string[] {
+/** Every way in which this is not a hang of all roots in waits of one kind, or of these kinds. */
+export function allHungIn(code: string | readonly string[], outcome: Outcome, { roots }: Settings): readonly string[] {
+  const codes = [code].flat()
   const { hung, symptoms } = outcome
-  const first = symptoms[code] ?? 0
-  const all = first + (behind === undefined ? 0 : (symptoms[behind] ?? 0))
-  if (hung === roots && first > 0 && all === roots) return []
-  const codes = behind === undefined ? code : `${code}, or in ${behind} behind those`
-  return [`all ${roots} roots were to hang in ${codes}: ${describe(outcome)}`]
+  const expected = codes.reduce((sum, each) => sum + (symptoms[each] ?? 0), 0)
+  if (hung === roots && expected === roots) return []
+  return [`all ${roots} roots were to hang in ${codes.join(' or ')}: ${describe(outcome)}`]
 }
 
 /** Every way in which this is not a refusal of all roots under one code, within the limit. */
