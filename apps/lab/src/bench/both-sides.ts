@@ -16,7 +16,7 @@ export interface BothSides extends AsyncDisposable {
 export const callersMax = 16
 /** The server's work on one operation; the context sends it, so does the reference. */
 export const operationTimeoutMs = 30_000
-export const writeConcernTimeoutMs = 10_000
+const writeConcernTimeoutMs = 10_000
 const lockWaitMs = 30_000
 
 /** Opens both. The context waits as long for a document as the server's own limits let the driver wait. */
