@@ -8,9 +8,14 @@ const putBacksMax = 12
 const pauseMsFirst = 100
 const pauseMsMax = 1000
 
+/** The start that was counted last: a count whose answer was lost is sent again, and must not count twice. */
+const putBackAtField = 'strataBackAt'
+
 /** Only while the job is there: it must not come back as a record with nothing but a count. */
 const countScript = `
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('HGET', KEYS[1], ARGV[2]) == ARGV[3] then return redis.call('HGET', KEYS[1], ARGV[1]) end
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
 return redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
 `
 
@@ -25,7 +30,7 @@ export async function putBack(
   token: string | undefined,
 ): Promise<DelayedError | undefined> {
   const key = keys.bullmq(job.queueName, job.id ?? '')
-  const times = Number(await redis.eval(countScript, 1, key, putBackField))
+  const times = Number(await redis.eval(countScript, 1, key, putBackField, putBackAtField, job.attemptsStarted))
   if (times > putBacksMax) return undefined
   // Spread, so that jobs put back together do not come back together.
   const pauseMs = Math.min(pauseMsFirst * 2 ** (times - 1), pauseMsMax) * (0.5 + Math.random())
