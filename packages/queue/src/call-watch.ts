@@ -1,11 +1,12 @@
 import type { Redis } from 'ioredis'
 import type { Call } from './call.ts'
-import { cancelJob, type Look, lookUp } from './cancel.ts'
+import { type Look, lookUp } from './cancel.ts'
 import type { RedisClock } from './clock.ts'
 import type { Keys } from './keys.ts'
 import { isProcessAlive, readLaneSlots } from './presence.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
+import { removeUnserved } from './unserved.ts'
 
 /** Each call is looked up after 2 s, then ever more rarely up to every 10 s. */
 export const lookMsFirst = 2000
@@ -25,6 +26,10 @@ export interface CallWatchOptions {
   readonly keys: Keys
   readonly clock: RedisClock
   readonly calls: () => Iterable<Call>
+  /** Delivers the replies that have come and were not read yet. */
+  readonly catchUp: () => Promise<void>
+  /** Marks a call whose job's record may have been lost, and written anew, since it was sent. */
+  readonly meetServer: (call: Call) => Promise<void>
   readonly report: Report
 }
 
@@ -33,6 +38,7 @@ export class CallWatch {
   readonly #options: CallWatchOptions
   /** From when on a lane that nobody is said to serve is not served, on `performance.now()`. */
   #trustFrom = Number.NEGATIVE_INFINITY
+  #sweeping: Promise<void> | undefined
 
   constructor(options: CallWatchOptions) {
     this.#options = options
@@ -43,20 +49,40 @@ export class CallWatch {
     this.#trustFrom = performance.now() + registryMs
   }
 
-  /** Looks at the calls that are due; to be called every half second. */
-  async sweep(): Promise<void> {
-    const { redis, keys, calls } = this.#options
+  /** Looks at the calls that are due, batch by batch; to be called every half second. One sweep at a time: others join it. */
+  sweep(): Promise<void> {
+    this.#sweeping ??= this.#sweep().finally(() => {
+      this.#sweeping = undefined
+    })
+    return this.#sweeping
+  }
+
+  async #sweep(): Promise<void> {
     const now = performance.now()
-    const due: Call[] = []
-    for (const call of calls()) if (call.lookAt <= now && due.length < lookBatch) due.push(call)
-    if (due.length === 0) return
+    const due = [...this.#options.calls()].filter(({ lookAt }) => lookAt <= now)
+    for (let at = 0; at < due.length; at += lookBatch) {
+      await this.#look(due.slice(at, at + lookBatch).filter(({ isOpen }) => isOpen))
+    }
+  }
+
+  async #look(due: readonly Call[]): Promise<void> {
+    const { redis, keys } = this.#options
+    const now = performance.now()
     for (const call of due) {
       call.looks += 1
       call.lookAt = now + Math.min(lookMsFirst * 1.5 ** call.looks, lookMsMax)
     }
     const looks = await lookUp(redis, keys, due)
     const waiting = due.filter((call, index) => this.#isWaiting(call, looks[index]))
+    await this.#failLost(due.filter(({ isOpen, missed }) => isOpen && missed > 1))
     if (waiting.length > 0) await this.#findUnserved(waiting)
+  }
+
+  /** Replies outlive records that are not kept: one that came and was not read, its reader's connection being dead, is the end. */
+  async #failLost(missed: readonly Call[]): Promise<void> {
+    if (missed.length === 0) return
+    await this.#options.catchUp()
+    for (const call of missed) call.fail(resultLost(call))
   }
 
   /** Ends the call if its job has ended; true when no worker has taken the job. A missing record is looked for twice. */
@@ -64,7 +90,6 @@ export class CallWatch {
     if (!look || look.end === 'open') return look?.isTaken === false
     if (look.end !== 'gone') call.deliver(look.end)
     else if (++call.missed === 1) call.lookAt = performance.now() + againMs
-    else call.fail(resultLost(call))
     return false
   }
 
@@ -80,17 +105,26 @@ export class CallWatch {
       for (const call of waiting) call.lookAt = Math.max(this.#trustFrom, performance.now() + againMs)
       return
     }
-    const removing = waiting.map(async call => {
-      call.unserved = served.has(call.lane.name) ? 0 : call.unserved + 1
-      if (call.unserved === 1) call.lookAt = performance.now() + againMs
-      if (call.unserved < 2 || !call.isOpen) return
-      if ((await cancelJob(redis, keys, { call, abort: false })) === 'removed') call.fail(laneUnserved(call))
-    })
-    await Promise.all(removing)
+    await Promise.all(waiting.map(call => this.#judge(call, served.has(call.lane.name))))
+  }
+
+  async #judge(call: Call, isServed: boolean): Promise<void> {
+    const from = call.since + lookMsFirst
+    if (!isServed && performance.now() < from) {
+      call.lookAt = from
+      return
+    }
+    call.unserved = isServed ? 0 : call.unserved + 1
+    if (call.unserved === 1) call.lookAt = performance.now() + againMs
+    if (call.unserved < 2 || !call.isOpen) return
+    const { redis, keys, meetServer } = this.#options
+    if (!(await removeUnserved(redis, keys, { call, error: laneUnserved(call) }))) return
+    await meetServer(call)
+    call.fail(laneUnserved(call))
   }
 }
 
-function resultLost(call: Call) {
+export function resultLost(call: Call) {
   const message = `Job ${call.jobId} of ${call.job.name} has neither a reply nor a record any more: ask the data`
   return queueError('RESULT_LOST', message, { details: { ...call.describe(), since: undefined } })
 }
@@ -100,5 +134,6 @@ function laneUnserved(call: Call) {
   const message =
     `Call of ${call.job.name} (${call.jobId}) waited ${waitedMs} ms in lane ${call.lane.name}, which no live process serves: ` +
     `start a worker that handles it, with the same prefix, levels.max and isolation`
-  return queueError('LANE_UNSERVED', message, { details: { ...call.describe(), since: undefined, waitedMs } })
+  const details = { ...call.describe(), since: undefined, waitedMs }
+  return queueError('LANE_UNSERVED', message, { ...(call.isDoubtful ? { outcome: 'unknown' } : {}), details })
 }

@@ -29,6 +29,12 @@ const clockErrorMs = 20
 /** Worker and caller reach the same deadline together: whichever speaks first, the caller hears CALL_TIMEOUT. */
 const workerTimeouts = new Set<unknown>(['CALL_EXPIRED', 'DEADLINE_EXCEEDED'])
 
+/** What a result's schema may take beyond the deadline: its own code may wait for anything. */
+const readMsMax = 500
+
+/** `claiming` while a chosen id may have joined another call's job, `sent` from when the own job may exist, `added` once Redis said so. */
+export type CallPhase = 'preparing' | 'claiming' | 'sent' | 'added'
+
 export interface CallOptions {
   readonly id: string
   readonly jobId: string
@@ -64,8 +70,11 @@ export class Call {
   readonly since = performance.now()
   readonly deadlineMs: number
   readonly promise: Promise<unknown>
-  /** `sent` from the moment in which the job may exist, `added` once Redis has said so. */
-  phase: 'preparing' | 'sent' | 'added' = 'preparing'
+  phase: CallPhase = 'preparing'
+  /** Which server may have the job: as it was known when the call was first sent there. */
+  server: string | undefined
+  /** The job's record may have lost what was written to it: then nothing that it says proves that a handler did not begin. */
+  isDoubtful = false
   /** The next look at the job's record, on `performance.now()`. */
   lookAt = Number.POSITIVE_INFINITY
   looks = 0
@@ -108,15 +117,21 @@ export class Call {
     return remainingMs(this.#deadline)
   }
 
+  become(phase: CallPhase, server: string): void {
+    this.phase = phase
+    this.server ??= server
+  }
+
   /** Ends the call with a reply, and the text of it where there is one; a second one is ignored. */
-  deliver(reply: Reply, text?: string): void {
+  deliver(given: Reply, text?: string): void {
+    const reply = this.isDoubtful ? asDoubtful(given) : given
     if (!reply.ok && this.remainingMs < clockErrorMs && workerTimeouts.has(reply.error.code)) {
       const isUntouched = reply.error.code === 'CALL_EXPIRED' && reply.error.outcome === 'not-applied'
       this.fail(this.givenUp({ why: 'timeout' }, isUntouched ? 'not-applied' : 'unknown'))
     }
     if (!this.#close()) return
-    if (this.#options.keepsReply) this.#kept = text ?? encodeReply(reply)
-    receive(this.job, this.jobId, reply).then(
+    if (this.#options.keepsReply) this.#kept = (reply === given ? text : undefined) ?? encodeReply(reply)
+    receive(this.job, this.jobId, { reply, withinMs: this.remainingMs + readMsMax }).then(
       value => {
         this.#measure('ok')
         this.#settle.resolve(value)
@@ -129,7 +144,7 @@ export class Call {
   async again(): Promise<unknown> {
     const value = await this.promise
     const reply = this.#kept === undefined ? undefined : readReply(this.#kept)
-    return reply ? await receive(this.job, this.jobId, reply) : value
+    return reply ? await receive(this.job, this.jobId, { reply, withinMs: this.remainingMs + readMsMax }) : value
   }
 
   fail(error: unknown): void {
@@ -147,7 +162,8 @@ export class Call {
   }
 
   /** The error of a call that ended without a reply. */
-  givenUp({ why, cause }: GiveUp, outcome: 'not-applied' | 'unknown'): Error {
+  givenUp({ why, cause }: GiveUp, found: 'not-applied' | 'unknown'): Error {
+    const outcome = this.isDoubtful ? 'unknown' : found
     const waitedMs = Math.round(performance.now() - this.since)
     const details = { ...this.describe(), since: undefined, deadlineMs: Math.round(this.deadlineMs), waitedMs }
     const became =
@@ -185,4 +201,10 @@ export class Call {
   #abortReason(): unknown {
     return this.#options.signals.find(({ aborted }) => aborted)?.reason
   }
+}
+
+/** A worker says "not applied" by the same record. */
+function asDoubtful(reply: Reply): Reply {
+  if (reply.ok || reply.error.outcome !== 'not-applied') return reply
+  return { ...reply, error: { ...reply.error, outcome: 'unknown' } }
 }

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis'
 import { answersNow } from './answers.ts'
 import { late, within } from './bound.ts'
 import { Call, type CallOptions, type GiveUp } from './call.ts'
-import { CallWatch, lookMsFirst } from './call-watch.ts'
+import { CallWatch, lookMsFirst, resultLost } from './call-watch.ts'
 import { cancelJob } from './cancel.ts'
 import { RedisClock } from './clock.ts'
 import { createKeys, type Keys } from './keys.ts'
@@ -18,7 +18,9 @@ import { queueError } from './registry.ts'
 import { type RecordedEnd, readReply } from './reply.ts'
 import { greeting, ReplyReader } from './reply-reader.ts'
 import type { Report } from './report.ts'
+import { Rounds } from './rounds.ts'
 import { checkServer } from './server-check.ts'
+import { ServerIdentity } from './server-identity.ts'
 
 /** The stream of a process that was killed goes away by itself after this; a live one renews it. */
 const streamTtlSeconds = 60
@@ -53,6 +55,7 @@ export class Caller {
   readonly redis: Redis
   readonly clock = new RedisClock()
   readonly lanes: LaneQueues
+  readonly server: ServerIdentity
   readonly payloadBytesMax: number
   readonly #callsMax: number
   readonly #report: Report
@@ -63,6 +66,8 @@ export class Caller {
   readonly #watch: CallWatch
   readonly #calls = new Map<string, Call>()
   #starting: Promise<void> | undefined
+  readonly #renewing: Rounds
+  readonly #sweeping: Rounds
   #timers: NodeJS.Timeout[] = []
   #stopping: Promise<void> | undefined
   #idle: (() => void) | undefined
@@ -79,7 +84,16 @@ export class Caller {
     this.redis = openRedis(settings, 'queues', report)
     this.#readerRedis = openRedis(settings, 'replies', report)
     this.lanes = new LaneQueues(this.redis, this.keys, report)
-    this.#watch = new CallWatch({ ...this, calls: () => this.#calls.values(), report })
+    this.server = new ServerIdentity(this.redis)
+    this.#watch = new CallWatch({
+      ...this,
+      calls: () => this.#calls.values(),
+      catchUp: () => this.#reader.catchUp(this.redis),
+      meetServer: call => this.#meetServer([call]),
+      report,
+    })
+    this.#renewing = new Rounds(this.redis, { what: 'Renewing the queues', work: () => this.#renew(), report })
+    this.#sweeping = new Rounds(this.redis, { what: 'Looking calls up', work: () => this.#sweep(), report })
     this.#presence = new Presence(this.redis, {
       keys: this.keys,
       id: this.id,
@@ -138,7 +152,7 @@ export class Caller {
 
   /** From now on the job's record is looked at now and then, in case its reply does not come. */
   watch(call: Call, firstMs = lookMsFirst): void {
-    call.phase = 'added'
+    call.become('added', this.server.known)
     call.lookAt = performance.now() + firstMs
   }
 
@@ -152,15 +166,23 @@ export class Caller {
     const { tellsInfo } = await checkServer(this.redis, addressOf(this.redis), this.#report)
     this.lanes.skipVersionCheck = !tellsInfo
     const entering = [this.clock.sync(this.redis), this.#presence.enter(this.#report), this.#keepStream()]
-    await inReach(this.redis, Promise.all(entering))
+    await inReach(this.redis, Promise.all([...entering, this.server.read()]))
     this.#reader.start()
     outside(() => {
-      this.#timers = [setInterval(() => this.#renew(), renewMs), setInterval(() => this.#sweep(), sweepMs)]
+      const renew = () => {
+        // On its own: it is what ends a round that a dead connection keeps open.
+        probeRedis(this.redis).catch(error => this.#report(error, 'Renewing the queues'))
+        this.#renewing.run()
+      }
+      this.#timers = [setInterval(renew, renewMs), setInterval(() => this.#sweeping.run(), sweepMs)]
       for (const timer of this.#timers) timer.unref()
+      this.redis.on('ready', () => {
+        this.#meetServer([...this.#calls.values()]).catch(error => this.#report(error, 'Reading which server answers'))
+      })
       this.#readerRedis.on('ready', () => {
         this.#watch.doubt()
         for (const call of this.#calls.values()) if (call.phase === 'added') call.lookAt = 0
-        this.#renew()
+        renew()
       })
     })
   }
@@ -172,15 +194,23 @@ export class Caller {
     await this.redis.multi().xadd(key, '*', greeting, '1').expire(key, streamTtlSeconds).exec()
   }
 
-  #renew(): void {
-    const tasks = [
-      probeRedis(this.redis),
-      this.#keepStream(),
-      this.lanes.refresh(),
-      this.#presence.renew(),
-      this.clock.sync(this.redis),
-    ]
-    for (const task of tasks) task.catch(error => this.#report(error, 'Renewing the queues'))
+  async #renew(): Promise<void> {
+    const tasks = [this.#keepStream(), this.lanes.refresh(), this.#presence.renew(), this.clock.sync(this.redis)]
+    for (const end of await Promise.allSettled(tasks)) {
+      if (end.status === 'rejected') this.#report(end.reason, 'Renewing the queues')
+    }
+  }
+
+  /** Until it is known which server answers, and where it is another one, what its records say of these calls may be too little. */
+  async #meetServer(calls: readonly Call[]): Promise<void> {
+    const sent = calls.filter(({ server, isDoubtful }) => server !== undefined && !isDoubtful)
+    if (sent.length === 0) {
+      await this.server.read()
+      return
+    }
+    for (const call of sent) call.isDoubtful = true
+    const server = await this.server.read()
+    for (const call of sent) call.isDoubtful = call.server !== server
   }
 
   #deliver(callId: string, text: string): void {
@@ -197,34 +227,38 @@ export class Caller {
   }
 
   /** Replies that were read need no memory; the bound on the stream's length is for those that are not. */
-  #trim(): void {
+  async #trim(): Promise<void> {
     const { position } = this.#reader
     if (position === this.#trimmedTo) return
     this.#trimmedTo = position
     const trimming = this.redis.xtrim(this.keys.replies(this.id), 'MINID', position)
-    trimming.catch(error => this.#report(error, 'Trimming the replies'))
+    await trimming.catch(error => this.#report(error, 'Trimming the replies'))
   }
 
-  #sweep(): void {
-    this.#trim()
-    if (this.#calls.size > 0) this.#watch.sweep().catch(error => this.#report(error, 'Looking calls up'))
+  async #sweep(): Promise<void> {
+    await Promise.all([this.#trim(), this.#watch.sweep()])
   }
 
   /** A job that is not there yet will never be; one that may exist is asked for, once, and removed if nobody has begun it. */
   async #giveUp(call: Call, giveUp: GiveUp, lookMs = lastLookMs): Promise<void> {
     if (call.phase === 'preparing') return call.fail(call.givenUp(giveUp, 'not-applied'))
+    if (call.phase === 'claiming') return call.fail(call.givenUp(giveUp, 'unknown'))
     const looking = outside(() => this.#lastLook(call, { abort: giveUp.why !== 'timeout' }))
     const end = await within(lookMs, looking).catch(() => late)
     if (!call.isOpen) return
     if (end === 'removed') call.fail(call.givenUp(giveUp, 'not-applied'))
     else if (typeof end === 'object') call.deliver(end)
+    else if (end === 'gone' && call.phase === 'added' && giveUp.why === 'timeout') call.fail(resultLost(call))
     else call.fail(call.givenUp(giveUp, 'unknown'))
   }
 
   /** A process that was paused for longer than the deadline has its replies yet to read: first those, then the record. */
   async #lastLook(call: Call, { abort }: { abort: boolean }): Promise<'removed' | RecordedEnd> {
     await this.#reader.catchUp(this.redis)
-    return call.isOpen ? await cancelJob(this.redis, this.keys, { call, abort }) : 'open'
+    if (!call.isOpen) return 'open'
+    const end = await cancelJob(this.redis, this.keys, { call, abort })
+    if (end === 'removed') await this.#meetServer([call])
+    return end
   }
 
   async #stop(deadlineMs: number): Promise<void> {

@@ -11,7 +11,16 @@ type Streams = readonly [key: string, entries: [id: string, fields: string[]][]]
 
 const readMs = 400
 const readMax = 1000
-const callIdLengthMax = 512
+const idLengthMax = 512
+
+/** A call that was given up. */
+export interface GivenUp {
+  readonly callId: string
+  /** Its job, which another call may have sent; absent from an older version. */
+  readonly job?: { readonly lane: string; readonly id: string }
+  /** On Redis's clock, in milliseconds. */
+  readonly at: number
+}
 
 /**
  * Tells of calls whose callers gave them up while their jobs run. A stream that is read on, and not a message, which a dropped
@@ -22,7 +31,7 @@ export class GivenUpCalls {
   readonly #clock: RedisClock
   readonly #key: string
   readonly #isNeeded: () => boolean
-  readonly #found: (callId: string) => void
+  readonly #found: (givenUp: GivenUp) => void
   readonly #report: Report
   readonly #log: MinuteLog
   #lastId: string | undefined
@@ -34,7 +43,7 @@ export class GivenUpCalls {
     clock: RedisClock
     keys: Keys
     isNeeded: () => boolean
-    found: (callId: string) => void
+    found: (givenUp: GivenUp) => void
     report: Report
   }) {
     this.#redis = options.redis
@@ -76,9 +85,9 @@ export class GivenUpCalls {
       const entries = streams?.[0]?.[1] ?? []
       for (const [id, fields] of entries) {
         from = id
-        const callId = readGivenUp(fields)
-        if (callId === undefined) this.#refuse(id)
-        else this.#found(callId)
+        const givenUp = readGivenUp(id, fields)
+        if (givenUp === undefined) this.#refuse(id)
+        else this.#found(givenUp)
       }
       this.#lastId = from
       if (entries.length < readMax) return
@@ -94,6 +103,10 @@ export class GivenUpCalls {
 }
 
 /** The call that was given up; undefined for an entry that is not ours. */
-export function readGivenUp([name, callId]: readonly string[]): string | undefined {
-  return name === 'c' && callId !== undefined && callId.length <= callIdLengthMax ? callId : undefined
+export function readGivenUp(entry: string, fields: readonly string[]): GivenUp | undefined {
+  const [name, callId, laneName, lane, jobName, id] = fields
+  if (name !== 'c' || callId === undefined || fields.some(field => field.length > idLengthMax)) return undefined
+  const at = Number.parseInt(entry, 10)
+  if (laneName !== 'l' || lane === undefined || jobName !== 'j' || id === undefined) return { callId, at }
+  return { callId, job: { lane, id }, at }
 }

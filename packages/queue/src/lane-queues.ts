@@ -57,6 +57,6 @@ export class LaneQueues {
 
   async #announce(names: readonly string[]): Promise<void> {
     const added = await this.#redis.sadd(this.#keys.lanes, ...names)
-    if (added > 0) await this.#redis.publish(this.#keys.lanes, names.join(' '))
+    if (added > 0) await this.#redis.publish(this.#keys.lanes, JSON.stringify(names))
   }
 }

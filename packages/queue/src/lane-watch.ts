@@ -28,7 +28,7 @@ export class LaneWatch {
 
   async start(): Promise<void> {
     await outside(async () => {
-      this.#subscriber.on('message', (_channel, message) => this.#tell(message.split(' ')))
+      this.#subscriber.on('message', (_channel, message) => this.#tell(readNames(message)))
       this.#subscriber.on('ready', () => this.#look())
       await this.#subscriber.subscribe(this.#keys.lanes)
       await this.#read()
@@ -55,5 +55,15 @@ export class LaneWatch {
       const lane = parseCallLane(name)
       if (lane) this.#found(lane)
     }
+  }
+}
+
+/** Names may hold spaces, between which an older version has them. The set is read a second later, whatever a stranger sent. */
+function readNames(message: string): readonly string[] {
+  try {
+    const names: unknown = JSON.parse(message)
+    return Array.isArray(names) ? names.filter(name => typeof name === 'string') : []
+  } catch {
+    return message.split(' ')
   }
 }

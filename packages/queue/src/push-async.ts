@@ -8,6 +8,7 @@ import { issue } from './issued-calls.ts'
 import type { JobDefinition } from './job-definition.ts'
 import { newJobId } from './job-id.ts'
 import { callLane } from './lane.ts'
+import { waitMsLimit } from './limits.ts'
 import { queueError } from './registry.ts'
 import { addJob, checkInput, sendFailed } from './send.ts'
 
@@ -29,9 +30,6 @@ const refusedOptions = ['delay', 'priority', 'lifo', 'repeat', 'parent'] as cons
 
 /** Room for the caller to act on a call that timed out, before its own deadline: a tenth of what is left, at most this. */
 const marginMsMax = 250
-
-/** A day: nobody waits longer, and a timer cannot. */
-const deadlineMsLimit = 86_400_000
 
 /** A call may join a job whose replies have just gone out: its record is looked at soon. */
 const lookMsForChosenId = 50
@@ -91,7 +89,7 @@ async function send(caller: Caller, call: Call, what: Sending): Promise<void> {
   const times = { deadline: Math.floor(now + call.remainingMs), sent: Math.floor(now) }
   const { level, chain } = plan
   call.noteSent()
-  call.phase = 'sent'
+  call.become('sent', caller.server.known)
   const shared = claim === undefined ? {} : { claim }
   await addJob(caller, {
     job,
@@ -113,21 +111,26 @@ async function leave({ redis, keys }: Caller, call: Call): Promise<void> {
 async function join(caller: Caller, call: Call, claim: string): Promise<boolean> {
   const { levelsMax, isolated } = caller.propagator
   if (!call.isOpen) return true
+  call.become('claiming', caller.server.known)
   const claimed = await claimJob(caller, call, { claim, levelsMax, isolated })
-  if (claimed.state === 'new') return false
+  if (claimed.state === 'new') {
+    call.phase = 'preparing'
+    return false
+  }
   call.noteSent()
-  if (typeof claimed.end === 'object') call.deliver(claimed.end)
+  if (!call.isOpen) await leave(caller, call)
+  else if (typeof claimed.end === 'object') call.deliver(claimed.end)
   else caller.watch(call, lookMsForChosenId)
   return true
 }
 
 /** @throws OPTION_REFUSED */
 function checkDeadline(job: JobDefinition, deadlineMs: number | undefined): void {
-  if (deadlineMs === undefined || (deadlineMs > 0 && deadlineMs <= deadlineMsLimit)) return
+  if (deadlineMs === undefined || (deadlineMs > 0 && deadlineMs <= waitMsLimit)) return
   throw queueError(
     'OPTION_REFUSED',
-    `Option deadlineMs of a call of ${job.name} is ${deadlineMs}, expected more than 0 and at most ${deadlineMsLimit} ms`,
-    { details: { job: job.name, option: 'deadlineMs', got: String(deadlineMs), limitMs: deadlineMsLimit } },
+    `Option deadlineMs of a call of ${job.name} is ${deadlineMs}, expected more than 0 and at most ${waitMsLimit} ms`,
+    { details: { job: job.name, option: 'deadlineMs', got: String(deadlineMs), limitMs: waitMsLimit } },
   )
 }
 

@@ -31,13 +31,17 @@ export interface Pushed<Result> {
    * Waits for the result by looking at the job's record, 20 times a second at most. Meant for scripts and tests: a request
    * that needs a result uses `pushAsync`.
    *
-   * @throws AWAIT_BEFORE_COMMIT, LEVEL_ORDER, LEVEL_LIMIT, HOLD_AND_WAIT, CALL_TIMEOUT, CALL_ABORTED, RESULT_LOST, JOB_FAILED
+   * @throws AWAIT_BEFORE_COMMIT, LEVEL_ORDER, LEVEL_LIMIT, HOLD_AND_WAIT, CALL_TIMEOUT, CALL_ABORTED, RESULT_LOST, JOB_FAILED,
+   * RESULT_INVALID, REDIS_UNREACHABLE (`unknown`)
    */
   result(options?: ResultOptions): Promise<Result>
 }
 
 const pollMsFirst = 10
 const pollMsMax = 500
+
+/** What a result's schema may take beyond the deadline. */
+const readMsMax = 500
 
 interface Push {
   readonly caller: Caller
@@ -98,12 +102,15 @@ async function result(push: Push, options: ResultOptions): Promise<unknown> {
   const signal = AbortSignal.any([options.signal, plan?.signal].filter(given => given !== undefined))
   const key = caller.keys.bullmq(job.queue, id)
   for (let pauseMs = pollMsFirst; ; pauseMs = Math.min(pauseMs * 1.5, pollMsMax)) {
-    const look = await within(remainingMs(deadline), caller.redis.hmget(key, 'timestamp', ...endFields))
+    const reading = caller.redis.hmget(key, 'timestamp', ...endFields).catch((cause: unknown) => {
+      throw unreadable(push, cause)
+    })
+    const look = await within(remainingMs(deadline), reading)
     if (look === late) throw timedOut(push)
     const [timestamp, ...fields] = look
     const end = readRecordedEnd(typeof timestamp === 'string', fields)
     if (end === 'gone') throw gone(push)
-    if (end !== 'open') return await receive(job, id, end)
+    if (end !== 'open') return await receive(job, id, { reply: end, withinMs: remainingMs(deadline) + readMsMax })
     if (remainingMs(deadline) === 0) throw timedOut(push)
     await sleep(Math.min(pauseMs, remainingMs(deadline)), undefined, { signal }).catch(() => {
       throw aborted(push, signal.reason)
@@ -153,3 +160,11 @@ const aborted = (push: Push, cause: unknown) =>
 
 const gone = (push: Push) =>
   queueError('RESULT_LOST', `Job ${push.id} of ${push.job.name} has no record any more`, { details: details(push) })
+
+/** The queues were stopped, or Redis refuses to read: of the job it says nothing. */
+const unreadable = (push: Push, cause: unknown) =>
+  queueError('REDIS_UNREACHABLE', `Record of job ${push.id} of ${push.job.name} could not be read: the job goes on`, {
+    outcome: 'unknown',
+    details: details(push),
+    cause,
+  })

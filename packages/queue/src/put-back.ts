@@ -42,15 +42,24 @@ export const heldUp = (lockWaitMs: number): PutBackReason => ({
   isOver: ({ sinceMs }) => sinceMs >= patienceMs(lockWaitMs),
 })
 
+/** The start that was counted last: a count whose answer was lost is sent again, and must not count twice. */
+const putBackAtField = 'strataBackAt'
+
 /**
  * Only while the job is there: it must not come back as a record with nothing but a count. A job that has been put back for long
  * enough begins anew: it may have another attempt.
+ *
+ * KEYS: job. ARGV: the fields of all put-backs, of the start counted last, of those for this reason, and of when they began; the start; now.
  */
 const countScript = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return {'0', ARGV[4]} end
-redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
-redis.call('HSETNX', KEYS[1], ARGV[3], ARGV[4])
-return {tostring(redis.call('HINCRBY', KEYS[1], ARGV[2], 1)), redis.call('HGET', KEYS[1], ARGV[3])}
+if redis.call('EXISTS', KEYS[1]) == 0 then return {'0', ARGV[6]} end
+if redis.call('HGET', KEYS[1], ARGV[2]) ~= ARGV[5] then
+  redis.call('HSET', KEYS[1], ARGV[2], ARGV[5])
+  redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+  redis.call('HINCRBY', KEYS[1], ARGV[3], 1)
+end
+redis.call('HSETNX', KEYS[1], ARGV[4], ARGV[6])
+return {redis.call('HGET', KEYS[1], ARGV[3]) or '0', redis.call('HGET', KEYS[1], ARGV[4])}
 `
 
 /**
@@ -69,7 +78,8 @@ export async function putBack(
   const [countField, sinceField] = [`${putBackField}${name}`, `${putBackField}${name}Since`]
   const now = clock.now()
   const since = Math.floor(now - forMs)
-  const found = await redis.eval(countScript, 1, key, putBackField, countField, sinceField, since)
+  const fields = [putBackField, putBackAtField, countField, sinceField]
+  const found = await redis.eval(countScript, 1, key, ...fields, job.attemptsStarted, since)
   const [times, first] = (found as string[]).map(Number)
   const put = { times: times ?? 0, sinceMs: now - (first ?? now) }
   if (reason.isOver(put)) {

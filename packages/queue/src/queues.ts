@@ -1,9 +1,10 @@
-import { type DbContext, dbContextError } from '@strata/db-context'
+import type { DbContext } from '@strata/db-context'
 import type { Queue } from 'bullmq'
 import type { WaitingCall } from './call.ts'
 import { Caller } from './caller.ts'
 import type { JobDefinition, JobInput, JobResult } from './job-definition.ts'
 import { type LaneState, readLanesInTime } from './lane-state.ts'
+import { checkCount, checkWaitMs } from './limits.ts'
 import { observeCalls } from './metrics.ts'
 import { checkPayloadBytesMax } from './payload.ts'
 import { type Pushed, type PushOptions, push } from './push.ts'
@@ -16,7 +17,7 @@ export interface QueuesOptions {
   readonly redis: RedisTarget
   /** Begins every Redis key; default `strata`. For Redis Cluster with a hash tag, `{strata}`. The workers need the same. */
   readonly prefix?: string
-  /** The longest wait of a call that names none, nor its job; default 30,000 ms. */
+  /** The longest wait of a call that names none, nor its job; default 30,000 ms, 1 ms to a day. */
   readonly callDeadlineMs?: number
   /** How many calls of this process may wait at once; default 10,000. One more is refused at once with CALLS_LIMIT. */
   readonly callsMax?: number
@@ -64,6 +65,8 @@ export interface Queues extends AsyncDisposable {
   /**
    * Takes no more jobs, waits up to `deadlineMs` (default 10,000) for the calls that wait, gives up the rest with CALL_ABORTED and
    * closes. Idempotent; allowed before the first job.
+   *
+   * @throws CONFIG for a `deadlineMs` that is no number from 0 to a day
    */
   stop(options?: { readonly deadlineMs?: number }): Promise<void>
 }
@@ -71,19 +74,15 @@ export interface Queues extends AsyncDisposable {
 const callDeadlineMsDefault = 30_000
 const stopDeadlineMsDefault = 10_000
 
-function checkCallsMax(got = 10_000): number {
-  if (Number.isInteger(got) && got >= 1 && got <= 1_000_000) return got
-  throw dbContextError('CONFIG', `Option callsMax is ${got}, expected a whole number from 1 to 1000000`, {
-    details: { option: 'callsMax', got },
-  })
-}
+const callsMaxDefault = 10_000
 
 /** Makes the sending side; nothing is opened before `start` or the first job. @throws CONFIG */
 export function createQueues(options: QueuesOptions): Queues {
-  const { db, callDeadlineMs: defaultMs = callDeadlineMsDefault, report = warn } = options
+  const { db, report = warn } = options
+  const defaultMs = checkWaitMs('callDeadlineMs', options.callDeadlineMs ?? callDeadlineMsDefault, 1)
   const caller = new Caller(readRedisTarget(options.redis, options.prefix), {
     propagator: db.propagator,
-    callsMax: checkCallsMax(options.callsMax),
+    callsMax: checkCount('callsMax', options.callsMax ?? callsMaxDefault, { min: 1, max: 1_000_000 }),
     payloadBytesMax: checkPayloadBytesMax(options.payloadBytesMax),
     report,
   })
@@ -98,9 +97,10 @@ export function createQueues(options: QueuesOptions): Queues {
       return await readLanesInTime(caller.redis, { keys: caller.keys, now: caller.clock.now() })
     },
     waiting: () => caller.waiting.map(call => call.describe()),
-    stop: ({ deadlineMs = stopDeadlineMsDefault } = {}) => {
+    stop: async ({ deadlineMs = stopDeadlineMsDefault } = {}) => {
+      checkWaitMs('deadlineMs', deadlineMs, 0)
       unobserve()
-      return caller.stop(deadlineMs)
+      await caller.stop(deadlineMs)
     },
     [Symbol.asyncDispose]: () => queues.stop(),
   }

@@ -53,7 +53,10 @@ export const queueErrors = {
     when: 'Redis is older than 6.2, is a replica, or its `maxmemory-policy` is not `noeviction`',
   },
   REDIS_TIMEOUT: { ...unknown, when: 'Redis did not answer in time: a push may have been added' },
-  REDIS_UNREACHABLE: { ...later, when: 'Redis could not be reached at the start' },
+  REDIS_UNREACHABLE: {
+    ...later,
+    when: 'Redis could not be reached at the start, or when the result of a push was read (`unknown`)',
+  },
   REPLY_INVALID: { ...unknown, when: 'A reply that came for a call cannot be read' },
   RESULT_INVALID: {
     outcome: 'applied',

@@ -17,7 +17,7 @@ export interface ReplyAddress {
 }
 
 /** The longest stream of replies that a caller may leave unread. */
-const repliesMax = 10_000
+export const repliesMax = 10_000
 
 /**
  * Tells that a job has failed: keeps the error with the job, whole, for a caller that has to look it up, and sends it. Only while

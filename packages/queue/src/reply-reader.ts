@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { late, within } from './bound.ts'
+import { late } from './bound.ts'
 import { refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
 import { outside } from './outside.ts'
@@ -33,6 +33,8 @@ export class ReplyReader {
   #catchingUp: Promise<void> | undefined
   #loop: Promise<void> | undefined
   #cutShort: (() => void) | undefined
+  /** Sent and not answered yet. One at a time: a second one would wait behind the first, which ioredis sends again by itself. */
+  #reading: Promise<Streams | null> | undefined
 
   constructor(
     redis: Redis,
@@ -89,12 +91,36 @@ export class ReplyReader {
   }
 
   async #read(): Promise<void> {
-    const reading = this.#redis.xread('COUNT', readMax, 'BLOCK', blockMs, 'STREAMS', this.#key, this.#lastId)
+    this.#reading ??= this.#redis.xread('COUNT', readMax, 'BLOCK', blockMs, 'STREAMS', this.#key, this.#lastId)
+    const streams = await this.#answerTo(this.#reading).catch((error: unknown) => {
+      this.#reading = undefined
+      throw error
+    })
+    if (streams === late) {
+      // The nodes of a cluster drop what they were asked.
+      if (this.#redis.isCluster) this.#reading = undefined
+      return this.#redis.disconnect(!this.#stopping)
+    }
+    this.#reading = undefined
+    this.#lastId = this.#deliverAll(streams ?? []) ?? this.#lastId
+  }
+
+  /** The clock starts again with each new connection, on which a read that was not answered is sent again. */
+  async #answerTo(reading: Promise<Streams | null>): Promise<Streams | null | typeof late> {
     const { promise: cut, resolve } = Promise.withResolvers<typeof late>()
     this.#cutShort = () => resolve(late)
-    const streams = await within(answerMsMax, Promise.race([reading, cut]))
-    if (streams === late) return this.#redis.disconnect(!this.#stopping)
-    this.#lastId = this.#deliverAll(streams ?? []) ?? this.#lastId
+    const timer = setTimeout(() => {
+      if (this.#redis.status === 'ready' || this.#redis.status === 'connect') resolve(late)
+      else timer.refresh()
+    }, answerMsMax)
+    const again = () => timer.refresh()
+    this.#redis.on('connect', again).on('ready', again)
+    try {
+      return await Promise.race([reading, cut])
+    } finally {
+      clearTimeout(timer)
+      this.#redis.off('connect', again).off('ready', again)
+    }
   }
 
   /** @returns the id of the last entry */

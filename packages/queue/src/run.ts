@@ -1,9 +1,13 @@
 import type { Job } from 'bullmq'
 import { late, within } from './bound.ts'
 import type { Envelope } from './envelope.ts'
+import type { GivenUp } from './given-up.ts'
 import type { Lane } from './lane.ts'
 import { leaks } from './metrics.ts'
 import { queueError } from './registry.ts'
+
+/** By how much this process may be wrong about Redis's clock; see RedisClock. */
+const clockErrorMs = 20
 
 /** A job that runs in this process: what `worker.activities()` shows. */
 export interface RunningJob {
@@ -20,21 +24,33 @@ export interface RunningJob {
 /** One run of a handler, which occupies a slot of a lane until the handler has ended, or is left behind. */
 export class Run {
   readonly running: RunningJob
-  /** The call that waits for it; undefined for a push. */
-  readonly callId: string | undefined
+  /** The call that sent it; undefined for a push. */
+  readonly #callId: string | undefined
+  /** On Redis's clock. */
+  readonly #begunAt: number
   readonly #abort = new AbortController()
   #handler: Promise<unknown> | undefined
 
-  constructor(lane: Lane, job: Job, envelope: Envelope) {
+  constructor(lane: Lane, job: Job, { envelope, begunAt }: { envelope: Envelope; begunAt: number }) {
+    this.#begunAt = begunAt
     const id = job.id ?? ''
     const isCall = envelope.kind === 'call'
     const root = (isCall && envelope.chain[0]?.id) || id
-    this.callId = isCall ? envelope.callId : undefined
+    this.#callId = isCall ? envelope.callId : undefined
     this.running = { id, job: job.name, level: envelope.level, root, lane: lane.name, since: performance.now() }
   }
 
   get signal(): AbortSignal {
     return this.#abort.signal
+  }
+
+  /**
+   * Whether nobody waits for this run any more. By its job where the last that waited is not the call that sent it, unless the
+   * job was given up before this run: an id may be used again.
+   */
+  isOf({ callId, job, at }: GivenUp): boolean {
+    if (this.#callId === undefined || this.#callId === callId) return this.#callId === callId
+    return job?.id === this.running.id && job.lane === this.running.lane && this.#begunAt <= at + clockErrorMs
   }
 
   abort(reason: unknown): void {

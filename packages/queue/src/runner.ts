@@ -5,6 +5,7 @@ import type { RedisClock } from './clock.ts'
 import { checkResult, readInput } from './contract.ts'
 import { readableError } from './encode-error.ts'
 import { type Envelope, findEnvelope, findReplyAddress, isNewer, readEnvelope } from './envelope.ts'
+import type { GivenUp } from './given-up.ts'
 import type { Handlers, Handling } from './handlers.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
@@ -95,9 +96,9 @@ export class Runner {
   }
 
   /** Aborts the job of a call that its caller gave up. */
-  giveUp(callId: string): void {
+  giveUp(givenUp: GivenUp): void {
     for (const run of this.#runs) {
-      if (run.callId === callId) run.abort(queueError('CALL_ABORTED', 'Caller of this job gave it up'))
+      if (run.isOf(givenUp)) run.abort(queueError('CALL_ABORTED', 'Caller of this job gave it up'))
     }
   }
 
@@ -125,7 +126,7 @@ export class Runner {
     if (envelope.kind === 'call') await refuseUnawaited(this.#options, job, envelope)
     if (!handling) throw (await putBack(this.#options, at, notHere)) ?? new Refusal(handlerMissing(lane, job))
     const input = await readInput(handling, job)
-    const run = new Run(lane, job, envelope)
+    const run = new Run(lane, job, { envelope, begunAt: this.#options.clock.now() })
     const untie = run.follow(at.signal)
     this.#runs.add(run)
     try {

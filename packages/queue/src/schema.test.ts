@@ -35,6 +35,19 @@ test('what the schema lets through but JSON would change is an issue', async () 
   ])
 })
 
+test('what a schema throws is an issue, not an error of its own', async () => {
+  const fail = (): string => {
+    throw new SyntaxError('Cannot convert no to a BigInt')
+  }
+  const issues = [{ path: '$', message: 'Schema threw Cannot convert no to a BigInt' }]
+  const later = v.pipeAsync(
+    v.string(),
+    v.transformAsync(async () => fail()),
+  )
+  expect(await read(z.string().transform(fail), 'no')).toEqual({ issues })
+  expect(await read(later, 'no')).toEqual({ issues })
+})
+
 test('a job that cannot work is refused where it is declared', () => {
   const schemas = { input: z.object({}), output: z.void() }
   expect(defineJob({ name: 'a.b', ...schemas })).toMatchObject({ name: 'a.b', queue: 'a.b' })

@@ -22,10 +22,19 @@ export async function read<S extends Schema>(
   schema: S,
   value: unknown,
 ): Promise<Checked<StandardSchemaV1.InferOutput<S>>> {
-  const validated = schema['~standard'].validate(value)
-  const result = validated instanceof Promise ? await validated : validated
+  const result = await validate(schema, value)
   if (result.issues) return { issues: result.issues.slice(0, issuesMax).map(issue) }
   return { value: result.value as StandardSchemaV1.InferOutput<S> }
+}
+
+/** What a schema's own code throws says that the value is not what that code expects: an issue, as it will be the next time. */
+async function validate(schema: Schema, value: unknown): Promise<StandardSchemaV1.Result<unknown>> {
+  try {
+    const validated = schema['~standard'].validate(value)
+    return validated instanceof Promise ? await validated : validated
+  } catch (error) {
+    return { issues: [{ message: `Schema threw ${error instanceof Error ? error.message : String(error)}` }] }
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { givenUpField } from './cancel.ts'
 import type { RedisClock } from './clock.ts'
 import type { CallEnvelope } from './envelope.ts'
 import type { Keys } from './keys.ts'
+import { parseCallLane } from './lane.ts'
 import { isProcessAlive, leaseMs } from './presence.ts'
 import { mayHaveRunBefore, Refusal } from './refusal.ts'
 import { queueError } from './registry.ts'
@@ -30,8 +31,24 @@ export async function refuseUnawaited(
     const message = `Call of ${job.name} (${job.id}) was given up by its caller and not started again`
     throw new Refusal(queueError('CALL_EXPIRED', message, { outcome: 'unknown', details }))
   }
-  if (envelope.claim !== undefined || clock.now() - envelope.sent < leaseMs) return
-  if (await isProcessAlive(redis, { keys, id: envelope.replyTo, now: clock.now() })) return
+  if (clock.now() - envelope.sent < leaseMs) return
+  for (const id of await waitingProcesses(shared, job, envelope)) {
+    if (await isProcessAlive(redis, { keys, id, now: clock.now() })) return
+  }
   const message = `Call of ${job.name} (${job.id}) was not started: its caller's process has not been heard of for ${leaseMs} ms`
   throw new Refusal(queueError('CALLER_GONE', message, { details: { ...details, process: envelope.replyTo } }))
+}
+
+/** Those that wait for a job of a chosen id, as its claim tells; where it does not, whoever sent the job. */
+async function waitingProcesses(
+  { redis, keys }: { readonly redis: Redis; readonly keys: Keys },
+  job: Job,
+  { claim, replyTo }: CallEnvelope,
+): Promise<Iterable<string>> {
+  if (claim === undefined) return [replyTo]
+  const key = keys.claim(parseCallLane(job.queueName)?.queue ?? job.queueName, claim)
+  // A key of another type is a stranger's.
+  const held = await redis.hgetall(key).catch((): Record<string, string> => ({}))
+  const waiting = Object.entries(held).filter(([field]) => field.startsWith('w:'))
+  return held.job === job.id && waiting.length > 0 ? new Set(waiting.map(([, process]) => process)) : [replyTo]
 }

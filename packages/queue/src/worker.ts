@@ -3,6 +3,7 @@ import type { Handler, Handling } from './handlers.ts'
 import type { JobDefinition } from './job-definition.ts'
 import { type LanesOptions, readLaneSettings } from './lane-settings.ts'
 import type { LaneState } from './lane-state.ts'
+import { checkCount, checkWaitMs } from './limits.ts'
 import { observeLanes } from './metrics.ts'
 import { checkPayloadBytesMax } from './payload.ts'
 import { type RedisTarget, readRedisTarget } from './redis.ts'
@@ -63,6 +64,8 @@ export interface WorkerHandle extends AsyncDisposable {
    * Takes no more pushes and lets those that run end; then calls, from shallow to deep, so that what a running job awaits is
    * served until the end. At the deadline what still runs is aborted and handed back to the queue. Works while Redis is away. A
    * second stop with an earlier deadline cuts the first short; otherwise idempotent. Allowed before `start`.
+   *
+   * @throws CONFIG for a `deadlineMs` that is no number from 0 to a day
    */
   stop(options?: StopWorkerOptions): Promise<void>
   /** The lanes of this process; `waiting` counts the jobs of all processes. @throws REDIS_TIMEOUT after 2 s */
@@ -86,10 +89,10 @@ export function createWorker(options: WorkerOptions): WorkerHandle {
     graceMs,
     payloadBytesMax: checkPayloadBytesMax(options.payloadBytesMax),
     fetcher: {
-      lockDurationMs: stalled.lockDurationMs ?? 10_000,
+      lockDurationMs: checkWaitMs('stalled.lockDurationMs', stalled.lockDurationMs ?? 10_000, 1),
       // With the lock a second less than the 15 s in which a job is to be taken over: to find it and to begin take time too.
-      stalledIntervalMs: stalled.stalledIntervalMs ?? 4000,
-      maxStalledCount: stalled.maxStalledCount ?? 1,
+      stalledIntervalMs: checkWaitMs('stalled.stalledIntervalMs', stalled.stalledIntervalMs ?? 4000, 1),
+      maxStalledCount: checkCount('stalled.maxStalledCount', stalled.maxStalledCount ?? 1, { min: 0, max: 1000 }),
     },
     report,
   })
@@ -100,9 +103,10 @@ export function createWorker(options: WorkerOptions): WorkerHandle {
   const worker: WorkerHandle = {
     handle: (job, handler) => serving.handle({ job, handler: handler as Handling['handler'] }),
     start: () => serving.start(),
-    stop: ({ deadlineMs = stopDeadlineMsDefault, unsafeAllAtOnce = false } = {}) => {
+    stop: async ({ deadlineMs = stopDeadlineMsDefault, unsafeAllAtOnce = false } = {}) => {
+      checkWaitMs('deadlineMs', deadlineMs, 0)
       unobserve()
-      return serving.stop({ deadlineMs, allAtOnce: unsafeAllAtOnce })
+      await serving.stop({ deadlineMs, allAtOnce: unsafeAllAtOnce })
     },
     lanes: () => serving.lanes(),
     activities: () => serving.running,

@@ -154,6 +154,42 @@ describe('a schema', () => {
   })
 })
 
+describe('a schema whose own code fails', () => {
+  const number = () => z.string().transform(text => BigInt(text).toString())
+
+  test('refuses the input or the result, and spends no attempt on it', async () => {
+    const output = z.string()
+    const asInput = defineJob({ name: 'in', input: z.object({ n: z.unknown() }), output })
+    const strict = defineJob({ name: 'in', input: z.object({ n: number() }), output })
+    const asOutput = defineJob({ name: 'out', input: z.object({}), output: number() })
+    let runs = 0
+    await working(strict, async ({ n }) => n)
+    await working(asOutput, async () => {
+      runs += 1
+      return 'no number'
+    })
+    const { call } = sending()
+    const issues = [{ path: '$', message: expect.stringContaining('Cannot convert') }]
+    const refused = { code: 'INPUT_INVALID', outcome: 'not-applied', details: { issues } }
+    await expect(call(asInput, { n: 'no number' }, 3)).rejects.toMatchObject(refused)
+    await expect(call(strict, { n: 'no number' }, 3)).rejects.toMatchObject(refused)
+    await expect(call(asOutput, {}, 3)).rejects.toMatchObject({ code: 'RESULT_INVALID', outcome: 'applied' })
+    expect(runs).toBe(1)
+  })
+
+  test('by never telling is given up: its call and its push end, applied', async () => {
+    const input = z.object({})
+    const done = defineJob({ name: 'endless', input, output: z.string() })
+    const endless = defineJob({ name: 'endless', input, output: z.string().refine(() => new Promise(() => {})) })
+    await working(done, async () => 'done')
+    const { db, queues } = sending()
+    const invalid = { code: 'RESULT_INVALID', outcome: 'applied' }
+    await expect(db.run(() => queues.pushAsync(endless, {}, { deadlineMs: 1000 }))).rejects.toMatchObject(invalid)
+    const pushed = await queues.push(endless, {})
+    await expect(pushed.result({ deadlineMs: 1000 })).rejects.toMatchObject(invalid)
+  })
+})
+
 describe('another version of Strata', () => {
   const chain = [{ kind: 'run', name: 'r', id: 'r', level: 0 }]
   const call = () => ({ v: 1, kind: 'call', level: 1, chain, deadline: 9e12, callId: 'c', replyTo: randomUUID() })

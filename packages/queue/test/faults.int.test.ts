@@ -58,6 +58,22 @@ test('a connection that says nothing any more is given up for a new one', async 
   await stop()
 }, 30_000)
 
+test('connections that were cut once are made anew once', async () => {
+  await using proxy = await startFaultProxy(stage.redis)
+  const queues = stage.queues(stage.db(), { redis: proxy.url })
+  await queues.start()
+  const passed = async (ms: number) => {
+    const from = performance.now()
+    await until(() => performance.now() - from > ms, { deadlineMs: ms + 5000, message: `${ms} ms to pass` })
+  }
+  // Late enough that the read which is cut, and sent again, ends later than one that was never cut would be given up.
+  await passed(3500)
+  proxy.cut()
+  await passed(11_000)
+  expect(proxy.connections.map(({ index }) => index).sort()).toEqual([2, 3])
+  await stage.clear()
+}, 30_000)
+
 test('with Redis away a call ends at its deadline, and everything stops in time', async () => {
   const { callerProxy, workerProxy, worker, queues, held, calling, stop } = await proxied(1000)
   for (const proxy of [callerProxy, workerProxy]) {

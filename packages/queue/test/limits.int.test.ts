@@ -112,16 +112,45 @@ test('a call in a lane that is served but full waits on', async () => {
   expect(await Promise.all(calls)).toHaveLength(12)
 })
 
-test('limits that cannot work are refused', () => {
+const day = 86_400_000
+const badWaits = [Number.NaN, -1, day + 1, Number.POSITIVE_INFINITY]
+
+test('limits that cannot work are refused', async () => {
   const db = stage.db()
-  for (const options of [{ callsMax: 0 }, { payloadBytesMax: 0.5 }]) {
+  const deadlines = [0, ...badWaits].map(callDeadlineMs => ({ callDeadlineMs }))
+  for (const options of [{ callsMax: 0 }, { payloadBytesMax: 0.5 }, ...deadlines]) {
     expect(() => createQueues({ db, redis: stage.redis, ...options })).toThrow(
       expect.objectContaining({ code: 'CONFIG' }),
     )
   }
-  for (const options of [{ payloadBytesMax: 0 }, { graceMs: -1 }, { graceMs: Number.NaN }]) {
+  const stalled = [
+    ...[0, ...badWaits].flatMap(ms => [{ lockDurationMs: ms }, { stalledIntervalMs: ms }]),
+    ...[Number.NaN, -1, 0.5].map(maxStalledCount => ({ maxStalledCount })),
+  ].map(given => ({ stalled: given }))
+  for (const options of [{ payloadBytesMax: 0 }, { graceMs: -1 }, { graceMs: Number.NaN }, ...stalled]) {
     expect(() => createWorker({ db, redis: stage.redis, ...options })).toThrow(
       expect.objectContaining({ code: 'CONFIG' }),
     )
   }
+  const made = [stage.queues(db), stage.worker(db)]
+  for (const deadlineMs of badWaits) {
+    for (const each of made) await expect(each.stop({ deadlineMs })).rejects.toMatchObject({ code: 'CONFIG' })
+  }
 })
+
+test('ten thousand calls may wait in one process, and each gets its own result', async () => {
+  const held = gate()
+  const { db, queues } = await echoing({ held: held.wait() })
+  const count = 10_000
+  const calls = Array.from({ length: count }, (_, n) =>
+    db.run(() => queues.pushAsync(echo, { text: `${n}`, times: 1 }, { deadlineMs: 100_000 })),
+  )
+  const ends = Promise.allSettled(calls)
+  const areDue = () => queues.waiting().every(({ since }) => performance.now() - since > 2500)
+  await until(() => queues.waiting().length === count && areDue(), {
+    deadlineMs: 30_000,
+    message: 'all calls to have been looked up once',
+  })
+  held.open()
+  expect(await ends).toEqual(calls.map((_, n) => ({ status: 'fulfilled', value: `${n}` })))
+}, 120_000)

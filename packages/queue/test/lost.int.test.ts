@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { gate, spawnNode, until } from '@strata/testkit'
+import { gate, spawnNode, startFaultProxy, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -95,6 +95,39 @@ test('a job that is removed by hand before it began ends its call, in time', asy
   worker.held.open()
   expect(await first).toBe(1)
 })
+
+test('a job that is removed by hand just before the deadline of its call is lost, not timed out', async () => {
+  const worker = await heldWorker({ lanes: { slots: 1 } })
+  const db = stage.db()
+  const queues = stage.queues(db)
+  const first = db.run(() => queues.pushAsync(job, { n: 1 }))
+  await worker.untilRuns()
+  // Before the second look at its record, which would say the same.
+  const second = db.run(() => queues.pushAsync(job, { n: 2 }, { jobId: 'order-7', deadlineMs: 500 }))
+  second.catch(() => {})
+  const lane = stage.bullmq('work~1')
+  const waiting = await until(() => lane.getJob('order-7'), { deadlineMs: 5000, message: 'the job to wait' })
+  await waiting?.remove()
+  await expect(second).rejects.toMatchObject({ code: 'RESULT_LOST', outcome: 'unknown' })
+  worker.held.open()
+  expect(await first).toBe(1)
+})
+
+test('a result whose record is not kept is found when only the reader of replies has lost its connection', async () => {
+  await using proxy = await startFaultProxy(stage.redis)
+  const { held, untilRuns } = await heldWorker()
+  const db = stage.db()
+  const queues = stage.queues(db, { redis: proxy.url })
+  await queues.start()
+  const calling = db.run(() => queues.pushAsync(job, { n: 1 }, { removeOnComplete: true, deadlineMs: 20_000 }))
+  calling.catch(() => {})
+  await untilRuns()
+  // The second connection that was made: it hears nothing any more, and does not know.
+  proxy.connections.find(({ index }) => index === 1)?.blackhole()
+  held.open()
+  expect(await calling).toBe(1)
+  await stage.clear()
+}, 30_000)
 
 test('a lane that is obliterated under a running job loses no result', async () => {
   const { held, calling } = await heldCall()

@@ -255,6 +255,17 @@ test('a transform of a schema runs once in each direction', async () => {
   expect(result).toEqual(new Date('2026-01-01T00:00:01.000Z'))
 })
 
+test('a result whose record cannot be read is a typed error', async () => {
+  const queues = stage.queues(stage.db())
+  const pushed = await queues.push(job, { n: 1 })
+  await queues.stop()
+  await expect(pushed.result()).rejects.toMatchObject({
+    code: 'REDIS_UNREACHABLE',
+    outcome: 'unknown',
+    details: { id: pushed.id },
+  })
+})
+
 test('a result that does not fit is an error that says the work was done, and the job does not run again', async () => {
   let runs = 0
   await startWorker(async () => {
