@@ -9,9 +9,16 @@ import { checkDeeper, checkLevel } from './level.ts'
 import { LockLevels } from './lock-levels.ts'
 import { type CheckedOptions, type ContextOptions, checkMs, readOptions } from './options.ts'
 import { Pools } from './pool.ts'
-import { createPropagator, type IncomingJob, jobChain, jobDeadline, type Propagator } from './propagator.ts'
+import {
+  createPropagator,
+  type IncomingJob,
+  jobChain,
+  jobDeadline,
+  type Propagator,
+  type RunningUnit,
+} from './propagator.ts'
 import { type Hold, laneRank } from './rank.ts'
-import { dbContextError } from './registry.ts'
+import { dbContextError, dbContextErrors } from './registry.ts'
 import { innerScope, rootScope, type Scope } from './scope.ts'
 import { Startup } from './startup.ts'
 import { Statements } from './statement.ts'
@@ -65,6 +72,10 @@ export class Context {
       ...this.options,
       require: () => this.require(),
       find: () => this.#scopes.getStore(),
+      errorCodes: new Set([
+        ...Object.keys(dbContextErrors),
+        ...datasources.flatMap(({ errorCodes = [] }) => errorCodes),
+      ]),
       runUnit: (job, body) => this.runJob(job, body),
       lockLevels,
     })
@@ -98,7 +109,7 @@ export class Context {
     return this.#enter(this.#unit({ chain, deadline, signal: options.signal, slot: undefined }), { level, body })
   }
 
-  async runJob<T>(job: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async runJob<T>(job: IncomingJob, body: (signal: AbortSignal, unit: RunningUnit) => Promise<T>): Promise<T> {
     const slot: Hold = {
       rank: laneRank(this.options.isolated ? job.lane.level : 0),
       unit: job.id,
@@ -111,7 +122,7 @@ export class Context {
     }
     const unit = this.#unit({ chain, deadline: jobDeadline(job), signal, slot, canPutBack })
     try {
-      return await this.#enter(unit, { level: job.level, body: () => body(unit.signal) })
+      return await this.#enter(unit, { level: job.level, body: () => body(unit.signal, unit) })
     } catch (error) {
       return await failJob(unit, this.ledger, error)
     }

@@ -17,6 +17,8 @@ export interface Datasource<
   /** Datasources with the same key are one store: they share one pool a level, so neither can starve behind the other. */
   readonly key: string
   readonly pool: PoolLimits
+  /** Codes of the adapter's own errors, beside those of db-context: what they say of an outcome is about one operation. */
+  readonly errorCodes?: readonly string[]
   /** Opens the connections of one level. Returns at once; connecting goes on in `ready`. Called once a level and key. */
   openPool(options: OpenPoolOptions): Pool
   /** Hands the datasource the context that it belongs to; called once, by `createDbContext`. */

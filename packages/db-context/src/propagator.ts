@@ -81,6 +81,12 @@ export interface IncomingJob {
   readonly canPutBack?: boolean
 }
 
+/** The unit of work of a job that runs. */
+export interface RunningUnit {
+  /** True once it has committed, written outside a transaction, or sent a call or a push: what its failure does not undo. */
+  readonly hasEffects: boolean
+}
+
 /**
  * Carries the context from process to process: the queue asks it where a call goes, and enters with it where a job
  * arrives. Applications use `db.run`, `push` and `pushAsync` instead.
@@ -93,6 +99,8 @@ export interface Propagator {
   readonly lockWaitMs: number
   /** How many processes like this one are to run; undefined where that was not declared. */
   readonly processes: DeclaredProcesses | undefined
+  /** Codes of the errors of db-context and its datasources: what they say of an outcome is about their own operation. */
+  readonly errorCodes: ReadonlySet<string>
   /**
    * Decides on a call that is made now.
    *
@@ -114,7 +122,7 @@ export interface Propagator {
    * Runs a job as a unit of work of its own, whatever surrounds it. The body gets the unit's signal, aborted at its deadline
    * or by the job's own signal. @throws LEVEL_LIMIT, LEVEL_INVALID
    */
-  run<T>(job: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T>
+  run<T>(job: IncomingJob, body: (signal: AbortSignal, unit: RunningUnit) => Promise<T>): Promise<T>
 }
 
 export interface PropagatorOptions {
@@ -122,6 +130,7 @@ export interface PropagatorOptions {
   readonly isolated: boolean
   readonly lockWaitMs: number
   readonly processes: DeclaredProcesses | undefined
+  readonly errorCodes: ReadonlySet<string>
   readonly require: () => Scope
   readonly find: () => Scope | undefined
   readonly runUnit: Propagator['run']
@@ -129,12 +138,13 @@ export interface PropagatorOptions {
 }
 
 export function createPropagator(options: PropagatorOptions): Propagator {
-  const { levelsMax, isolated, lockWaitMs, processes, lockLevels } = options
+  const { levelsMax, isolated, lockWaitMs, processes, errorCodes, lockLevels } = options
   return {
     levelsMax,
     isolated,
     lockWaitMs,
     processes,
+    errorCodes,
     call(name, { level } = {}) {
       const scope = options.require()
       refuseEscaped(scope)

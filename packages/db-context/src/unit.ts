@@ -60,6 +60,7 @@ export class Unit {
     this.enclosing?.unit.forgetEffect()
   }
 
+  /** What Strata knows of: nothing that was done past it, such as a request to another service. */
   get hasEffects(): boolean {
     return this.#effects > 0
   }

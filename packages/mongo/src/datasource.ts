@@ -10,6 +10,7 @@ import { Membership } from './budget/membership.ts'
 import type { BoundCollection } from './collection/bound-collection.ts'
 import { bindCollection } from './collection/collection.ts'
 import { LevelDoor, type MongoScope } from './door.ts'
+import { mongoErrors } from './errors.ts'
 import { type MongoDatasourceOptions, readSettings, type Settings, sharedSettings } from './options.ts'
 import { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
@@ -57,6 +58,10 @@ class MongoStore implements MongoDatasource {
 
   collection<T extends Document = Document>(name: string): BoundCollection<T> {
     return bindCollection<T>(this.#door, name)
+  }
+
+  get errorCodes(): string[] {
+    return Object.keys(mongoErrors)
   }
 
   openPool(options: OpenPoolOptions): MongoPool {

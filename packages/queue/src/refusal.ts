@@ -2,6 +2,7 @@ import { dbContextError, hasCode, type StrataError } from '@strata/db-context'
 import { type Job, UnrecoverableError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { putBackField } from './cancel.ts'
+import { HandlerError } from './handler-error.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { queueError } from './registry.ts'
@@ -20,7 +21,9 @@ export class Refusal extends UnrecoverableError {
  * What BullMQ is told of an error of a handler. A StrataError that was not applied and is not transient says of itself that the
  * same work would be refused again: no attempt is spent on it. By its fields, not by `instanceof`: it may come from deeper work.
  */
-export function asFinal(error: Error): Error {
+export function asFinal(thrown: Error): Error {
+  // What was thrown decides: a refusal that came after an effect is refused again all the same.
+  const error = thrown instanceof HandlerError ? thrown.cause : thrown
   const { code, outcome, transient } = error as Partial<StrataError>
   if (typeof code !== 'string' || outcome !== 'not-applied' || transient !== false) return error
   const final = new UnrecoverableError(error.message)

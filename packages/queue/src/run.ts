@@ -21,7 +21,7 @@ export interface RunningJob {
   readonly since: number
 }
 
-/** One run of a handler, which occupies a slot of a lane until the handler has ended, or is left behind. */
+/** One run of a job, which occupies a slot of a lane until its handler has ended, or is left behind. */
 export class Run {
   readonly running: RunningJob
   /** The call that sent it; undefined for a push. */
@@ -53,18 +53,32 @@ export class Run {
     return job?.id === this.running.id && job.lane === this.running.lane && this.#begunAt <= at + clockErrorMs
   }
 
+  /** What it may be named by where it is given up. */
+  get names(): string[] {
+    const { lane, id } = this.running
+    return [...(this.#callId === undefined ? [] : [this.#callId]), `${lane} ${id}`]
+  }
+
   abort(reason: unknown): void {
     this.#abort.abort(reason)
+  }
+
+  /** True from the moment in which its handler was called. */
+  get hasBegun(): boolean {
+    return this.#handler !== undefined
   }
 
   /** Aborts it with another signal; call the result to untie them. */
   follow(signal: AbortSignal | undefined): () => void {
     const relay = () => this.abort(signal?.reason)
+    if (signal?.aborted) relay()
     signal?.addEventListener('abort', relay, { once: true })
     return () => signal?.removeEventListener('abort', relay)
   }
 
+  /** @throws the reason of an abort that came before */
   begin<T>(handler: () => Promise<T>): Promise<T> {
+    this.signal.throwIfAborted()
     const begun = handler()
     this.#handler = begun
     return begun

@@ -1,4 +1,11 @@
-import { hasCode, type IncomingJob, type Propagator, putBackAfterMs, type StrataError } from '@strata/db-context'
+import {
+  hasCode,
+  type IncomingJob,
+  type Propagator,
+  putBackAfterMs,
+  type RunningUnit,
+  type StrataError,
+} from '@strata/db-context'
 import { type Job, WaitingError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { RedisClock } from './clock.ts'
@@ -6,12 +13,14 @@ import { checkResult, readInput } from './contract.ts'
 import { readableError } from './encode-error.ts'
 import { type Envelope, findEnvelope, findReplyAddress, isNewer, readEnvelope } from './envelope.ts'
 import type { GivenUp } from './given-up.ts'
+import { leaveHandler } from './handler-error.ts'
 import type { Handlers, Handling } from './handlers.ts'
 import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { jobDuration, refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
 import { heldUp, notHere, putBack } from './put-back.ts'
+import { RecentlyGivenUp } from './recently-given-up.ts'
 import {
   asFinal,
   codeOf,
@@ -54,6 +63,7 @@ export class Runner {
   readonly #log: MinuteLog
   readonly #runs = new Set<Run>()
   readonly #handBack = new AbortController()
+  readonly #givenUp = new RecentlyGivenUp()
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -61,14 +71,20 @@ export class Runner {
     this.#replier = new Replier(options.redis, options.keys, options.report)
   }
 
+  /** Jobs whose handlers have begun. */
   get running(): RunningJob[] {
-    return [...this.#runs].map(({ running }) => running)
+    return [...this.#runs].filter(({ hasBegun }) => hasBegun).map(({ running }) => running)
+  }
+
+  /** True from the moment in which a job has arrived. */
+  get isBusy(): boolean {
+    return this.#runs.size > 0
   }
 
   /** Aborts what runs and gives those jobs back to the queue, for another worker to run. */
   handBack(): void {
     this.#handBack.abort()
-    for (const run of this.#runs) run.abort(queueError('QUEUE_STOPPED', 'Worker is stopping'))
+    for (const run of this.#runs) run.abort(stopping())
   }
 
   async run(lane: Lane, job: Job, work: Work): Promise<unknown> {
@@ -97,9 +113,8 @@ export class Runner {
 
   /** Aborts the job of a call that its caller gave up. */
   giveUp(givenUp: GivenUp): void {
-    for (const run of this.#runs) {
-      if (run.isOf(givenUp)) run.abort(queueError('CALL_ABORTED', 'Caller of this job gave it up'))
-    }
+    this.#givenUp.add(givenUp)
+    for (const run of this.#runs) if (run.isOf(givenUp)) run.abort(gaveUp())
   }
 
   /** An envelope of a newer version is left for a worker of that version, as a job without a handler is. */
@@ -123,15 +138,17 @@ export class Runner {
     at: { lane: Lane; job: Job; envelope: Envelope; handling: Handling | undefined } & Work,
   ): Promise<unknown> {
     const { lane, job, envelope, handling } = at
-    if (envelope.kind === 'call') await refuseUnawaited(this.#options, job, envelope)
-    if (!handling) throw (await putBack(this.#options, at, notHere)) ?? new Refusal(handlerMissing(lane, job))
-    const input = await readInput(handling, job)
+    // Before the first wait: a job may be given up, or be handed back, before its handler begins, which it then must not.
     const run = new Run(lane, job, { envelope, begunAt: this.#options.clock.now() })
     const untie = run.follow(at.signal)
     this.#runs.add(run)
+    if (this.#handBack.signal.aborted) run.abort(stopping())
+    if (this.#givenUp.has(run)) run.abort(gaveUp())
     try {
-      const incoming = this.#incoming(run, { lane, envelope, handling })
-      const value = await this.#enter(incoming, signal => run.begin(() => handling.handler(input, { signal, job })))
+      if (envelope.kind === 'call') await refuseUnawaited(this.#options, job, envelope)
+      if (!handling) throw (await putBack(this.#options, at, notHere)) ?? new Refusal(handlerMissing(lane, job))
+      const input = await readInput(handling, job)
+      const value = await this.#handle(run, { lane, job, envelope, handling, input })
       await checkResult(handling, job, { value, bytesMax: this.#options.payloadBytesMax })
       return value
     } catch (error) {
@@ -140,6 +157,23 @@ export class Runner {
     } finally {
       this.#runs.delete(run)
       untie()
+    }
+  }
+
+  async #handle(
+    run: Run,
+    at: { lane: Lane; job: Job; envelope: Envelope; handling: Handling; input: unknown },
+  ): Promise<unknown> {
+    const { job, handling, input } = at
+    const { errorCodes } = this.#options.propagator
+    let begun: RunningUnit | undefined
+    try {
+      return await this.#enter(this.#incoming(run, at), (signal, unit) => {
+        begun = unit
+        return run.begin(() => handling.handler(input, { signal, job }))
+      })
+    } catch (error) {
+      throw run.hasBegun ? leaveHandler(error, { hasEffects: begun?.hasEffects ?? true, errorCodes }) : error
     }
   }
 
@@ -160,12 +194,12 @@ export class Runner {
   }
 
   /** Enters the job's context; a level that this process does not have is a refusal. */
-  async #enter<T>(incoming: IncomingJob, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #enter<T>(incoming: IncomingJob, body: (signal: AbortSignal, unit: RunningUnit) => Promise<T>): Promise<T> {
     let begun = false
     try {
-      return await this.#options.propagator.run(incoming, signal => {
+      return await this.#options.propagator.run(incoming, (signal, unit) => {
         begun = true
-        return body(signal)
+        return body(signal, unit)
       })
     } catch (error) {
       throw !begun && hasCode(error, 'LEVEL_LIMIT') ? new Refusal(error) : error
@@ -209,3 +243,7 @@ export class Runner {
     return told
   }
 }
+
+const gaveUp = () => queueError('CALL_ABORTED', 'Caller of this job gave it up')
+
+const stopping = () => queueError('QUEUE_STOPPED', 'Worker is stopping')

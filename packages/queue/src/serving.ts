@@ -80,7 +80,7 @@ export class Serving {
     this.#givenUp = new GivenUpCalls({
       ...shared,
       clock: this.#clock,
-      isNeeded: () => this.#runner.running.length > 0,
+      isNeeded: () => this.#runner.isBusy,
       found: callId => this.#runner.giveUp(callId),
     })
     this.#watch = new LaneWatch({ ...shared, subscriber: this.#subscriber, found: lane => this.#open(lane) })

@@ -63,7 +63,9 @@ export class FakeDatasource implements Datasource<FakePool, FakeTransaction> {
 
   /** Adds to a counter. */
   async add(key: string, by = 1): Promise<void> {
-    await this.#bind().statement(`add ${key}`, target => target.pool.add(target, { key, by }))
+    const binding = this.#bind()
+    await binding.statement(`add ${key}`, target => target.pool.add(target, { key, by }))
+    if (!binding.transaction) binding.wrote({ collection: this.key, ids: [key], isComplete: true, areNew: false })
   }
 
   async read(key: string): Promise<number> {
