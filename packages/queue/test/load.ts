@@ -1,4 +1,5 @@
 import { hasCode, StrataError } from '@strata/db-context'
+import { FakeDatasource } from '@strata/db-context/conformance'
 import { z } from 'zod'
 import { defineJob, type QueuesOptions } from '../src/index.ts'
 import type { Stage } from './stage.ts'
@@ -23,29 +24,33 @@ export interface Load {
   push(): Promise<string>
   /** Calls until it is stopped, so many at once. */
   flow(callers: number, deadlineMs: number): { stop(): Promise<End[]> }
-  /** Which handlers were begun, as `outer 7` for the first of call 7. */
+  /** Which handlers have begun and written, as `outer 7` for the first of call 7. */
   readonly begun: ReadonlySet<string>
 }
 
 /** Starts a worker and a caller on that Redis. */
 export async function startLoad(stage: Stage, options: Pick<QueuesOptions, 'redis' | 'prefix'>): Promise<Load> {
   const begun = new Set<string>()
-  const workerDb = stage.db()
+  const data = new FakeDatasource({ pool: { max: 20, timeoutMs: 5000 } })
+  const workerDb = stage.db({ datasource: data })
   const nested = stage.queues(workerDb, options)
   // A job that a fetcher took and never heard of comes back within 4 s, where a user's would within 15 s.
   const stalled = { lockDurationMs: 3000, stalledIntervalMs: 1000 }
   const worker = stage.worker(workerDb, { ...options, lanes: { slots: 4 }, stalled })
-  const begin = (job: string, n: number) => begun.add(`${job} ${n}`)
+  const begin = async (job: string, n: number) => {
+    await data.add(`${job} ${n}`)
+    begun.add(`${job} ${n}`)
+  }
   worker.handle(inner, async ({ n }) => {
-    begin('inner', n)
+    await begin('inner', n)
     return n
   })
   worker.handle(middle, async ({ n }) => {
-    begin('middle', n)
+    await begin('middle', n)
     return await nested.pushAsync(inner, { n })
   })
   worker.handle(outer, async ({ n }) => {
-    begin('outer', n)
+    await begin('outer', n)
     return await nested.pushAsync(middle, { n })
   })
   await worker.start()
@@ -87,14 +92,11 @@ export async function startLoad(stage: Stage, options: Pick<QueuesOptions, 'redi
 export const faultsOf = (ends: readonly End[], begun: ReadonlySet<string>): string[] =>
   ends.map(end => faultOf(end, begun)).filter(fault => fault !== undefined)
 
-/**
- * What is wrong with how a call ended: nothing, if it has its own result, or an error that does not say too much. The error of a
- * nested call arrives as it was thrown, and speaks of that call's job.
- */
+/** What is wrong with how a call ended: nothing, if it has its own result, or an error that does not say too much. */
 function faultOf({ n, value, error }: End, begun: ReadonlySet<string>): string | undefined {
   if (error === undefined) return value === n ? undefined : `call ${n} got the result ${value}`
   if (!(error instanceof StrataError)) return `call ${n} ended with ${String(error)}`
-  const job = `${error.details['job'] ?? 'outer'} ${n}`
-  const isUntrue = error.outcome === 'not-applied' && begun.has(job)
-  return isUntrue ? `${job} is said not to have been applied, and was begun: ${error.message}` : undefined
+  const written = ['outer', 'middle', 'inner'].map(name => `${name} ${n}`).find(job => begun.has(job))
+  const isUntrue = error.outcome === 'not-applied' && written !== undefined
+  return isUntrue ? `${written} is said not to have been applied, and was begun: ${error.message}` : undefined
 }

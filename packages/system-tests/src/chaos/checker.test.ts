@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { findBreaches, printBreaches } from './checker.ts'
-import type { Applied, Begun, Ended, History, Recorded, Row, Sent } from './history.ts'
+import type { Applied, Begun, Ended, History, Part, Recorded, Row, Sent } from './history.ts'
 
 const pid = 1
 const sentAt = 1_000_000
@@ -76,6 +76,9 @@ test('not-applied that was applied is false, also if it is applied later', () =>
   const explains = { call: ['CALL_TIMEOUT'], nested: [] }
   const end = failed('CALL_TIMEOUT', 'not-applied', deadlineMs + 1)
   expect(kindsOf([sent, end, { ...applied, at: sentAt + 9000 }], { explains })).toEqual(['false-not-applied'])
+  const part: Part = { row: 'part', id: 'a', pid: 2, at: sentAt + 15, attempt: 1 }
+  expect(kindsOf([sent, begun, part, end], { explains })).toEqual(['false-not-applied'])
+  expect(kindsOf([sent, begun, part, failed('CALL_TIMEOUT', 'unknown')], { explains })).toEqual([])
   expect(kindsOf([sent, end], { explains })).toEqual([])
 })
 

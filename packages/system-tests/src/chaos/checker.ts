@@ -1,4 +1,4 @@
-import { type Applied, type Ended, type History, type Recorded, rowsOf, type Sent } from './history.ts'
+import { type Applied, type Ended, type History, type Part, type Recorded, rowsOf, type Sent } from './history.ts'
 
 /** What a call must never do; see the page of faults. */
 export const breachKinds = [
@@ -52,6 +52,7 @@ interface Story {
   readonly sent: Sent
   readonly ended: Ended | undefined
   readonly applied: readonly Applied[]
+  readonly parts: readonly Part[]
   readonly record: Recorded | undefined
   readonly history: History
 }
@@ -75,9 +76,9 @@ const rules: Readonly<Record<Exclude<BreachKind, 'started-late'>, Rule>> = {
     if (!ended?.code || gaveUp.has(ended.code) || record?.state !== 'completed') return undefined
     return `ended with ${ended.code}, its job is recorded as completed`
   },
-  'false-not-applied': ({ ended, applied }) => {
-    if (ended?.outcome !== 'not-applied' || applied.length === 0) return undefined
-    return `ended with ${ended.code} as not-applied, and was applied ${applied.length} times`
+  'false-not-applied': ({ ended, applied, parts }) => {
+    if (ended?.outcome !== 'not-applied' || applied.length + parts.length === 0) return undefined
+    return `ended with ${ended.code} as not-applied, and was applied ${applied.length} times, a part of it ${parts.length} times`
   },
   'wrong-result': ({ sent, ended, applied }) => {
     if (!ended || ended.code !== undefined) return undefined
@@ -107,9 +108,11 @@ export function findBreaches(history: History): Breach[] {
 function storiesOf(history: History): Story[] {
   const ended = new Map(rowsOf(history.rows, 'ended').map(row => [row.id, row]))
   const applied = Map.groupBy(rowsOf(history.rows, 'applied'), ({ id }) => id)
+  const parts = Map.groupBy(rowsOf(history.rows, 'part'), ({ id }) => id)
   return rowsOf(history.rows, 'sent').map(sent => {
     const { id } = sent
-    return { sent, ended: ended.get(id), applied: applied.get(id) ?? [], record: history.records.get(id), history }
+    const done = { applied: applied.get(id) ?? [], parts: parts.get(id) ?? [] }
+    return { sent, ended: ended.get(id), ...done, record: history.records.get(id), history }
   })
 }
 

@@ -24,6 +24,15 @@ export interface Begun {
   readonly attempt: number
 }
 
+/** An effect that a handler has before the call that it makes: it stays, whatever becomes of that call. */
+export interface Part {
+  readonly row: 'part'
+  readonly id: string
+  readonly pid: number
+  readonly at: number
+  readonly attempt: number
+}
+
 /** An effect: what a customer would see, on disk before the handler goes on. */
 export interface Applied {
   readonly row: 'applied'
@@ -49,7 +58,7 @@ export interface Ended {
   readonly outcome?: string
 }
 
-export type Row = Sent | Begun | Applied | Ended
+export type Row = Sent | Begun | Part | Applied | Ended
 
 /** What Redis holds of a job that has ended. */
 export interface Recorded {

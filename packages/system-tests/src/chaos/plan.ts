@@ -6,7 +6,7 @@ export interface CallPlan {
   /** After the order, in milliseconds. */
   readonly atMs: number
   readonly deadlineMs: number
-  /** What its handler does: sleeps, then applies, then returns so many bytes. */
+  /** What its handler does: applies a part and calls its child if it has one, sleeps, applies, and returns so many bytes. */
   readonly sleepMs: number
   readonly bytes: number
   readonly removeOnComplete: boolean

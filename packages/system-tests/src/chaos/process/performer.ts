@@ -14,6 +14,7 @@ export interface Round {
 
 export interface Stage {
   readonly db: DbContext
+  readonly data: FakeDatasource
   readonly place: Place
   readonly serving: Serving
   readonly tell: (message: Told) => void
@@ -30,8 +31,9 @@ export function perform(open: (stage: Stage) => Promise<Round>): void {
   const orders: Record<Order['order'], (order: Order) => Promise<void>> = {
     open: async order => {
       if (order.order !== 'open') return
-      db = createDbContext({ datasources: [new FakeDatasource()] })
-      round = await open({ db, place: order.place, serving: order.serving, tell })
+      const data = new FakeDatasource({ pool: { max: 50, timeoutMs: 5000 } })
+      db = createDbContext({ datasources: [data] })
+      round = await open({ db, data, place: order.place, serving: order.serving, tell })
       tell({ told: 'opened' })
     },
     call: async order => {

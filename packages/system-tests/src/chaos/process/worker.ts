@@ -12,15 +12,19 @@ import { perform } from './performer.ts'
 /** A sleep that took this much longer than it was to: the process was stopped. */
 const pauseMsMin = 500
 
-async function rest({ sleepMs, mindsPauses }: CallPlan, signal: AbortSignal): Promise<void> {
+/** What the handler says of itself in an error of its own: a part that it has applied is not undone. */
+const outcomeOf = ({ child }: CallPlan) => ({ outcome: child ? 'unknown' : 'not-applied' }) as const
+
+async function rest(plan: CallPlan, signal: AbortSignal): Promise<void> {
+  const { sleepMs, mindsPauses } = plan
   const begun = performance.now()
   await sleep(sleepMs, undefined, { signal })
   if (!mindsPauses || performance.now() - begun - sleepMs < pauseMsMin) return
-  throw new StrataError(pausedCode, 'Work was interrupted for longer than it can bear, and undone')
+  throw new StrataError(pausedCode, 'Work was interrupted for longer than it can bear, and undone', outcomeOf(plan))
 }
 
 /** A process that runs jobs, and makes calls from inside them. It keeps what it did in the history before it says so. */
-perform(async ({ db, place, serving, tell }) => {
+perform(async ({ db, data, place, serving, tell }) => {
   const { redis, prefix } = place
   const history = new HistoryFile(place.history)
   let held: Hold | undefined
@@ -39,9 +43,14 @@ perform(async ({ db, place, serving, tell }) => {
     const { id } = plan
     history.write({ row: 'begun', id, pid: process.pid, at: Date.now(), attempt })
     await passing('during', id)
-    if (plan.child) await calls.make({ ...plan.child, id: `${plan.child.id}.${attempt}` }, true)
+    if (plan.child) {
+      // Also to a datasource, as handlers do: what a line in a file means Strata cannot know.
+      await data.add(id)
+      await history.keep({ row: 'part', id, pid: process.pid, at: Date.now(), attempt })
+      await calls.make({ ...plan.child, id: `${plan.child.id}.${attempt}` }, true)
+    }
     await rest(plan, signal)
-    if (plan.isRefused) throw new StrataError(refusedCode, 'Refused as it was planned')
+    if (plan.isRefused) throw new StrataError(refusedCode, 'Refused as it was planned', outcomeOf(plan))
     const stamp = randomUUID()
     await history.keep({ row: 'applied', id, pid: process.pid, at: Date.now(), attempt, stamp })
     return { id, stamp, text: 'x'.repeat(plan.bytes) }
