@@ -17,6 +17,7 @@ export class LaneWatch {
   readonly #found: (lane: Lane) => void
   readonly #report: Report
   #timer: NodeJS.Timeout | undefined
+  #isStopped = false
 
   constructor(options: { redis: Redis; subscriber: Redis; keys: Keys; found: (lane: Lane) => void; report: Report }) {
     this.#redis = options.redis
@@ -32,12 +33,15 @@ export class LaneWatch {
       this.#subscriber.on('ready', () => this.#look())
       await this.#subscriber.subscribe(this.#keys.lanes)
       await this.#read()
+      // Its start is bounded by whoever started it, and may have been given up.
+      if (this.#isStopped) return
       this.#timer = setInterval(() => this.#look(), readMs)
       this.#timer.unref()
     })
   }
 
   stop(): void {
+    this.#isStopped = true
     clearInterval(this.#timer)
     this.#subscriber.removeAllListeners('message')
   }

@@ -148,10 +148,10 @@ export class Serving {
       await inReach(this.#redis, Promise.all(entering))
       this.#presence = presence
       for (const queue of this.#handlers.queues) this.#open(pushLane(queue, this.#options.propagator.isolated))
-      await this.#watch.start()
+      await inReach(this.#subscriber, this.#watch.start())
       this.#givenUp.start()
-      await Promise.all([...this.#lanes.values()].map(lane => lane.ready()))
-      await presence.renew()
+      await inReach(this.#redis, Promise.all([...this.#lanes.values()].map(lane => lane.ready())))
+      await inReach(this.#redis, presence.renew())
       this.#renewing = outside(() => setInterval(() => this.#renew(), renewMs).unref())
     } catch (error) {
       await this.stop({ deadlineMs: 0, allAtOnce: true })
@@ -191,26 +191,34 @@ export class Serving {
   }
 
   async #stop({ allAtOnce }: { allAtOnce: boolean }): Promise<void> {
-    const closing = allAtOnce ? this.#closeAll() : this.#closeInOrder()
-    if (!(await this.#endsInTime(closing))) {
-      // Closed first, so that no fetcher here takes a job that is handed back.
-      const closed = this.#closeAll()
-      this.#runner.handBack()
-      const canHandBack = await answersNow(this.#redis)
-      if (!canHandBack || (await within(handBackMs, closed)) === late) this.#dropAll()
+    try {
+      await this.#closeInTime(allAtOnce)
+    } finally {
+      // Whatever a lane's closing ended with: nothing may go on, or keep the process.
+      this.#watch.stop()
+      this.#givenUp.stop()
+      clearInterval(this.#renewing)
+      const leftMs = Math.max(leaveMs, Math.min(leaveMsMax, this.#stopBy - performance.now()))
+      await within(leftMs, this.#leave())
+      this.#redis.disconnect()
+      this.#subscriber.disconnect()
     }
-    this.#watch.stop()
-    this.#givenUp.stop()
-    clearInterval(this.#renewing)
-    const leftMs = Math.max(leaveMs, Math.min(leaveMsMax, this.#stopBy - performance.now()))
-    await within(leftMs, this.#leave())
-    this.#redis.disconnect()
-    this.#subscriber.disconnect()
+  }
+
+  async #closeInTime(allAtOnce: boolean): Promise<void> {
+    const closing = allAtOnce ? this.#closeAll() : this.#closeInOrder()
+    if (await this.#endsInTime(closing)) return
+    // Closed first, so that no fetcher here takes a job that is handed back.
+    const closed = this.#closeAll()
+    this.#runner.handBack()
+    const canHandBack = await answersNow(this.#redis)
+    if (!canHandBack || (await within(handBackMs, closed)) === late) this.#dropAll()
   }
 
   async #leave(): Promise<void> {
-    if (this.#presence && this.#redis.status === 'ready') await this.#presence.leave()
-    await Promise.all([closeRedis(this.#redis), closeRedis(this.#subscriber)])
+    const isThere = this.#presence && this.#redis.status === 'ready'
+    if (isThere) await this.#presence?.leave().catch(error => this.#options.report(error, 'Leaving as a worker'))
+    await Promise.allSettled([closeRedis(this.#redis), closeRedis(this.#subscriber)])
   }
 
   /** Waits for the closing until the deadline of the stop, which a second stop may bring forward; false at the deadline. */
@@ -240,7 +248,10 @@ export class Serving {
   }
 
   async #closeGroup(lanes: readonly OpenLane[]): Promise<void> {
-    await Promise.all(lanes.map(lane => lane.close()))
+    const { report } = this.#options
+    // One that cannot be closed in order is cut off with the connections, and must not keep the others from it.
+    const closing = lanes.map(lane => lane.close().catch(error => report(error, `Closing lane ${lane.lane.name}`)))
+    await Promise.all(closing)
     for (const { lane } of lanes) this.#lanes.delete(lane.name)
   }
 
