@@ -33,7 +33,10 @@ export class Fetcher extends Worker {
   constructor(name: string, processor: Processor, options: WorkerOptions & FetcherLimits) {
     const { payloadBytesMax, ...bullmq } = options
     const faults = new Map<string, string>()
-    const backend = mendingBackend((id, fault) => faults.set(id, fault))
+    const backend = mendingBackend((id, fault) => {
+      if (fault === undefined) faults.delete(id)
+      else faults.set(id, fault)
+    })
     super(name, processor, bullmq, backend)
     this.#faults = faults
     this.#payloadBytesMax = payloadBytesMax

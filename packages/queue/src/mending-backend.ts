@@ -15,14 +15,14 @@ const parsed = new Map([
   ['parent', { isGood: isObject, instead: '' }],
 ])
 
-type Note = (id: string, fault: string) => void
+type Note = (id: string, fault: string | undefined) => void
 
 /**
  * BullMQ's backend, but a job that it cannot parse is handed out like any other, with a note of what is wrong. BullMQ would throw
  * where it takes the job, also as it ends the job before: the one job would stay active and come back for ever as stalled, and the
  * other would count as failed.
  *
- * @param note told the id of the job and what is wrong, before the job is handed out
+ * @param note told the id of the job and what is wrong, or that nothing is, before the job is handed out
  */
 export function mendingBackend(note: Note): BackendFactory<RedisQueueBackend> {
   return (...args) => {
@@ -36,9 +36,12 @@ export function mendingBackend(note: Note): BackendFactory<RedisQueueBackend> {
   }
 }
 
-function mend(answer: unknown, note: Note): unknown {
+/** Exported for its test. */
+export function mend(answer: unknown, note: Note): unknown {
   const [fields, id] = Array.isArray(answer) ? answer : []
   if (!Array.isArray(fields)) return answer
+  // One that was handed out before may never have become a job here: what was wrong with it then need not be now.
+  note(String(id), undefined)
   for (let at = 0; at + 1 < fields.length; at += 2) {
     const field = String(fields[at])
     if (field === faultField) note(String(id), `it was refused before: ${String(fields[at + 1])}`)
