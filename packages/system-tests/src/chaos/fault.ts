@@ -13,6 +13,8 @@ export interface Fault {
   readonly serving?: (isWhole: boolean) => Partial<Serving>
   /** None where every call has to get its result. */
   readonly explains?: Partial<Explanation>
+  /** True where a worker is killed whose job another one has to run. */
+  readonly takesOver?: boolean
   /** False where the strike opens the workers itself. */
   readonly opensWorkers?: boolean
   /** Before the first call. */

@@ -23,6 +23,7 @@ function killed(point: HoldPoint, about: string): Fault {
     about,
     ...taken,
     serving: isWhole => (isWhole ? {} : { stalled: shortLocks }),
+    takesOver: true,
     prepare: async round => {
       const plain = round.plans.filter(plan => !plan.child && expectedCodes(plan).length === 0)
       const target = plain[round.seed.integer(0, plain.length - 1)]
