@@ -199,7 +199,8 @@ describe('when a server is down', () => {
     const health = async () => {
       const startedAt = performance.now()
       const { status, body } = await school.request('GET', '/health')
-      expect(performance.now() - startedAt).toBeLessThan(2500)
+      // Two seconds by its own bound, and what a busy machine adds; an operation on a server that hangs waits for far longer.
+      expect(performance.now() - startedAt).toBeLessThan(9000)
       return { http: status, ...body }
     }
     expect(await health()).toEqual({ http: 200, status: 'ok', mongo: 'up', redis: 'up' })

@@ -156,15 +156,15 @@ test('pausing a job pauses its pushes, and its calls go on', async () => {
 })
 
 test('a rate limit and slots hold for each lane of a queue on its own', async () => {
-  const limiter = { max: 2, durationMs: 500 }
+  const limiter = { max: 2, durationMs: 3000 }
   const lanes = { slots: 3, queues: { work: { slots: 2, limiter } } }
   const { db, queues, worker, starts } = await working({ lanes })
   for (const n of [1, 2, 3]) await queues.push(job, { n })
-  const begun = performance.now()
   await Promise.all([1, 2].map(n => db.run(() => queues.pushAsync(job, { n }))))
-  expect(performance.now() - begun).toBeLessThan(400)
-  await until(() => starts.length === 5, { deadlineMs: 5000, message: 'the third push to run' })
-  expect((starts.at(-1) ?? 0) - (starts[0] ?? 0)).toBeGreaterThan(400)
+  // The calls do not share the limit of the pushes, of which the third still has to wait.
+  expect(starts).toHaveLength(4)
+  await until(() => starts.length === 5, { deadlineMs: 15_000, message: 'the third push to run' })
+  expect((starts.at(-1) ?? 0) - (starts[0] ?? 0)).toBeGreaterThan(2000)
   expect((await worker.lanes()).map(({ slots }) => slots)).toEqual([2, 2])
 })
 
@@ -198,12 +198,10 @@ test('a job starts as soon as it is fetched, also beside one that runs', async (
   await until(() => worker.activities().length === 8, { deadlineMs: 5000, message: 'all slots to be taken' })
   held.open()
   await Promise.all(calls)
-  for (let n = 8; n < 40; n += 1) {
-    const begun = performance.now()
-    expect(await db.run(() => queues.pushAsync(job, { n }))).toBe(n)
-    // BullMQ looks for a job by itself every five seconds: no call may wait for that.
-    expect(performance.now() - begun).toBeLessThan(2000)
-  }
+  const begun = performance.now()
+  for (let n = 8; n < 40; n += 1) expect(await db.run(() => queues.pushAsync(job, { n }))).toBe(n)
+  // BullMQ looks for a job by itself every five seconds: calls that waited for that would take 160 s.
+  expect(performance.now() - begun).toBeLessThan(20_000)
 })
 
 test('lane settings that cannot work are refused', () => {

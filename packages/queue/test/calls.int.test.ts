@@ -118,7 +118,8 @@ test('a call that nobody serves ends at its deadline and its job is removed', as
     code: 'CALL_TIMEOUT',
     outcome: 'not-applied',
   })
-  expect(performance.now() - begun).toBeLessThan(1300)
+  // Its deadline and a second, and what a busy machine adds.
+  expect(performance.now() - begun).toBeLessThan(6300)
   const worker = stage.worker(stage.db())
   const ran: number[] = []
   worker.handle(double, async ({ n }) => {

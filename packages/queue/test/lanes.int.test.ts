@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { gate, until } from '@strata/testkit'
+import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
+import { createKeys } from '../src/keys.ts'
 import { Stage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
@@ -43,10 +45,20 @@ test('a lane opens at its first call, also in a worker that starts later', async
   early.handle(job, async ({ n }) => n)
   await early.start()
   await queues.start()
-  const begun = performance.now()
+  const channel = createKeys(stage.prefix).lanes
+  const heard: string[] = []
+  const redis = new Redis(stage.redis)
+  const subscriber = new Redis(stage.redis)
+  subscriber.on('message', (_, lane) => heard.push(lane))
+  await subscriber.subscribe(channel)
   await db.run(() => queues.pushAsync(job, { n: 1 }))
-  // The lane is found without a message once a second: this shows that the message came.
-  expect(performance.now() - begun).toBeLessThan(700)
+  await until(() => heard.length > 0, { deadlineMs: 10_000, message: 'the lane to be told' })
+  expect(heard).toEqual(['work~1'])
+  // Told and never registered: only the message can have opened it.
+  await redis.publish(channel, 'work~3')
+  const opened = async () => (await early.lanes()).some(({ lane }) => lane === 'work~3')
+  await until(opened, { deadlineMs: 10_000, message: 'the lane of the message to open' })
+  await Promise.all([redis.quit(), subscriber.quit()])
   await early.stop()
   const later = stage.worker(stage.db())
   later.handle(job, async ({ n }) => -n)

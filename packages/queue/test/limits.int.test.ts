@@ -42,14 +42,14 @@ test('one call more than may wait is refused at once, and taken when another has
   const { queues, call } = await echoing({ held: held.wait(), callsMax: 2 })
   const calls = [call('a'), call('b')]
   await until(() => queues.waiting().length === 2, { deadlineMs: 5000, message: 'two calls to wait' })
-  const begun = performance.now()
   await expect(call('c')).rejects.toMatchObject({
     code: 'CALLS_LIMIT',
     outcome: 'not-applied',
     transient: true,
     details: { callsMax: 2 },
   })
-  expect(performance.now() - begun).toBeLessThan(100)
+  // It was not made to wait: none of those that do has ended.
+  expect(queues.waiting()).toHaveLength(2)
   held.open()
   expect(await Promise.all(calls)).toEqual(['a', 'b'])
   expect(await call('c')).toBe('c')
@@ -95,7 +95,8 @@ test('a call in a lane that no process serves is refused after two seconds, and 
     details: { lane: 'echo~1' },
   })
   expect(performance.now() - begun).toBeGreaterThan(2000)
-  expect(performance.now() - begun).toBeLessThan(4000)
+  // Long before its deadline of 30 s.
+  expect(performance.now() - begun).toBeLessThan(15_000)
   expect(await stage.bullmq('echo~1').getWaitingCount()).toBe(0)
 })
 

