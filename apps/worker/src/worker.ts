@@ -58,7 +58,7 @@ export function buildWorker(config: Config): WorkerProcess {
     log,
     start: async () => {
       const serving = await server.start()
-      if (serving) log.info(serving, 'Serving metrics')
+      if (serving) log.info(serving, 'Serving probes and metrics')
       // Queues too: their connections count from the start, and not from the first call of a handler.
       await Promise.all([school.start(), queues.start()])
       await worker.start()
