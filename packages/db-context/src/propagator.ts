@@ -83,7 +83,7 @@ export interface IncomingJob {
 
 /** The unit of work of a job that runs. */
 export interface RunningUnit {
-  /** True once it has committed, written outside a transaction, or sent a call or a push: what its failure does not undo. */
+  /** True once it has committed, written outside a transaction, made a call that may have run, or sent a push: what its failure does not undo. */
   readonly hasEffects: boolean
 }
 

@@ -23,7 +23,7 @@ export interface HandlerState {
 
 /**
  * An error as it leaves the handler. "Not applied" of a statement or of a deeper call is about that statement or that call: once
- * the job has done anything else, it is not true of the job. Nor is "applied". What the handler itself says, in an error with
+ * the job has done anything besides, it is not true of the job. Nor is "applied". What the handler itself says, in an error with
  * a code of its own, stands.
  */
 export function leaveHandler(thrown: unknown, { hasEffects, errorCodes }: HandlerState): unknown {

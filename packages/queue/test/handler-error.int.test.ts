@@ -8,6 +8,7 @@ import { Stage } from './stage.ts'
 const shape = { input: z.object({}), output: z.any() }
 const outer = defineJob({ name: 'outer', ...shape })
 const inner = defineJob({ name: 'inner', ...shape })
+const served = defineJob({ name: 'served', ...shape })
 const unserved = defineJob({ name: 'unserved', ...shape })
 
 let stage: Stage
@@ -45,6 +46,7 @@ async function failureOf(handler: (inside: Inside) => Promise<unknown>, options:
     runs += 1
     return await handler({ db, data, queues })
   })
+  worker.handle(served, async () => 1)
   worker.handle(inner, async () => {
     if (refuse) throw new StrataError('INSUFFICIENT_FUNDS', 'Too little')
     return new Date(0)
@@ -71,7 +73,7 @@ describe('an error that passes through a handler which has done something is unk
     ['a plain write', write],
     ['a commit', inside => inside.db.transaction.begin(() => write(inside))],
     ['a push', ({ queues }) => queues.push(unserved, {})],
-    ['a call', ({ queues }) => queues.pushAsync(inner, {}).catch(() => {})],
+    ['a call', ({ queues }) => queues.pushAsync(served, {})],
   ]
   test.each(effects)('%s, then a statement that is refused', async (_, effect) => {
     const { error } = await failureOf(async inside => {
@@ -132,7 +134,11 @@ describe('an error that passes through a handler which has done something is unk
   })
 
   test('the refusal of a deeper handler, for which no attempt is spent all the same', async () => {
-    const { error, runs } = await failureOf(({ queues }) => queues.pushAsync(inner, {}), { attempts: 3 })
+    const handler = async (inside: Inside) => {
+      await write(inside)
+      await inside.queues.pushAsync(inner, {})
+    }
+    const { error, runs } = await failureOf(handler, { attempts: 3 })
     expect(error).toMatchObject({ ...unknown('INSUFFICIENT_FUNDS'), message: 'Too little' })
     expect(runs).toBe(1)
   })
@@ -143,6 +149,12 @@ describe('an error stands as it is', () => {
     const { error } = await failureOf(refusedStatement)
     expect(hasCode(error, 'POOL_TIMEOUT') && error.outcome).toBe('not-applied')
     expect(error).not.toHaveProperty('cause.code')
+  })
+
+  test('where a deeper call that was not applied was all that the handler has done', async () => {
+    const { error, runs } = await failureOf(({ queues }) => queues.pushAsync(inner, {}), { attempts: 3 })
+    expect(error).toMatchObject({ code: 'INSUFFICIENT_FUNDS', outcome: 'not-applied' })
+    expect(runs).toBe(1)
   })
 
   test('where its transaction, rolled back, was all that the handler has done', async () => {
