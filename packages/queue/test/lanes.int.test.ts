@@ -53,9 +53,9 @@ test('a lane opens at its first call, also in a worker that starts later', async
   await subscriber.subscribe(channel)
   await db.run(() => queues.pushAsync(job, { n: 1 }))
   await until(() => heard.length > 0, { deadlineMs: 10_000, message: 'the lane to be told' })
-  expect(heard).toEqual(['work~1'])
+  expect(heard.map(text => JSON.parse(text))).toEqual([['work~1']])
   // Told and never registered: only the message can have opened it.
-  await redis.publish(channel, 'work~3')
+  await redis.publish(channel, JSON.stringify(['work~3']))
   const opened = async () => (await early.lanes()).some(({ lane }) => lane === 'work~3')
   await until(opened, { deadlineMs: 10_000, message: 'the lane of the message to open' })
   await Promise.all([redis.quit(), subscriber.quit()])
