@@ -48,8 +48,9 @@ function project(suite: Suite): TestProjectInlineConfiguration {
   }
 }
 
-// Suites with servers measure waits: more of them at once than cores would test the machine instead.
-const workers = Math.min(4, availableParallelism())
+// Suites with servers mostly wait: one more of them at once than there are cores. Many more would test the machine instead.
+const cores = availableParallelism()
+const workers = { alone: Math.min(4, cores), waiting: Math.min(4, cores + 1) }
 
 const projects = [
   project({
@@ -59,7 +60,7 @@ const projects = [
     order: 1,
     testTimeoutMs: 10_000,
     servers: false,
-    maxWorkers: workers,
+    maxWorkers: workers.alone,
   }),
   project({
     name: 'integration',
@@ -67,7 +68,7 @@ const projects = [
     order: 2,
     testTimeoutMs: 60_000,
     servers: true,
-    maxWorkers: workers,
+    maxWorkers: workers.waiting,
   }),
   ...['deadlock', 'chaos', 'soak'].map((name, index) =>
     project({
