@@ -51,9 +51,13 @@ export class Member {
     await this.#hear('holding', openMsMax)
   }
 
-  /** Resolves when the process holds the job that it was told to hold. */
-  reached(): Promise<unknown> {
-    return this.#hear('reached', openMsMax)
+  /** Resolves when the process holds the job that it was told to hold in this round. */
+  reached(prefix: string): Promise<unknown> {
+    const isIt = (message: unknown): message is Told => {
+      const heard = message as Told
+      return heard.told === 'reached' && heard.prefix === prefix
+    }
+    return this.process.nextMessage(isIt, openMsMax)
   }
 
   release(): void {

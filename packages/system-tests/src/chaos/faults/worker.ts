@@ -9,7 +9,7 @@ const taken = { load: { withinMs: 800, sleepMs: [0, 300], deadlineMs: [30_000, 3
 /** Kills the worker that took the job which both were told to hold, with all else that it runs. */
 async function killHolder(round: Round): Promise<void> {
   const { workers } = round.crew
-  const reached = workers.map(worker => worker.reached().then(() => worker))
+  const reached = workers.map(worker => worker.reached(round.prefix).then(() => worker))
   for (const each of reached) each.catch(() => {})
   const worker = await Promise.any(reached)
   round.struck(Math.max(1, round.running(worker).length))

@@ -37,5 +37,7 @@ export type Order =
 
 /** What a process tells the rig. */
 export type Told =
-  | { readonly told: 'ready' | 'opened' | 'closed' | 'holding' | 'reached' }
+  | { readonly told: 'ready' | 'opened' | 'closed' | 'holding' }
+  /** In which round: whoever waited for it in the round before may wait still, and must not take it. */
+  | { readonly told: 'reached'; readonly prefix: string }
   | { readonly told: 'failed'; readonly reason: string }

@@ -30,7 +30,7 @@ perform(async ({ db, data, place, serving, tell }) => {
   let held: Hold | undefined
   const passing: Passing = async (point, id) => {
     if (held?.point !== point || held.id !== id) return
-    tell({ told: 'reached' })
+    tell({ told: 'reached', prefix })
     await new Promise(() => {})
   }
   const job = workJob(passing)
