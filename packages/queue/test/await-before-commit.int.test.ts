@@ -1,26 +1,21 @@
 import type { DbContext } from '@strata/db-context'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type Pushed, type Queues } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
+const stage = useStage()
 let db: DbContext
 let queues: Queues
 
 beforeEach(async () => {
-  stage = new Stage()
   db = stage.db()
   queues = stage.queues(db)
   const worker = stage.worker(stage.db())
   worker.handle(job, async ({ n }) => n)
   await worker.start()
-})
-
-afterEach(async () => {
-  await stage.clear()
 })
 
 const push = () => queues.push(job, { n: 1 }, { dbInfo: { level: 3 } })

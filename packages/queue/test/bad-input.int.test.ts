@@ -1,28 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { gate, until } from '@strata/testkit'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useRedis, useStage } from './stage.ts'
 
 // Before the queue is loaded.
 const { counted } = await vi.hoisted(() => import('./counting.ts'))
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-let redis: Redis
-
-beforeEach(() => {
-  stage = new Stage()
-  redis = new Redis(stage.redis)
-})
-
-afterEach(async () => {
-  await stage.clear()
-  await redis.quit()
-})
+const stage = useStage()
+const redis = useRedis()
 
 const good = { name: 'work', data: '{"n":1}', opts: '{"attempts":0}', timestamp: '1', priority: '0', delay: '0' }
 

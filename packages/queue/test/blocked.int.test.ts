@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { spawnNode, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 const blockedWorker = fileURLToPath(new URL('process/blocked-worker.ts', import.meta.url))
@@ -16,15 +16,7 @@ const blockedWorker = fileURLToPath(new URL('process/blocked-worker.ts', import.
 /** As in the blocked process. */
 const stalled = { lockDurationMs: 2000, stalledIntervalMs: 500 }
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 const has = <K extends string>(key: K) => {
   return (message: unknown): message is Record<K, unknown> =>

@@ -1,11 +1,11 @@
 import type { DeclaredProcesses } from '@strata/db-context'
 import { type ServerHandle, startRedis, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type WorkerOptions } from '../src/index.ts'
 import { createKeys } from '../src/keys.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
@@ -13,21 +13,13 @@ const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output
 const maxclients = 80
 
 let server: ServerHandle
-let stage: Stage
+const stage = useStage()
 
 beforeAll(async () => {
   server = await startRedis({ private: true, redisArgs: ['--maxclients', String(maxclients)], report: () => {} })
 })
 
 afterAll(() => server.stop())
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
 
 /** A worker of one queue with two levels: 2 connections and 3 lanes of as many fetchers as slots. */
 function worker(slots: number, processes?: DeclaredProcesses, options: Partial<WorkerOptions> = {}) {

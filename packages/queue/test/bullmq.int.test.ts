@@ -1,21 +1,13 @@
 import { gate, until } from '@strata/testkit'
 import { FlowProducer, QueueEvents } from 'bullmq'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { createWorker, defineJob, type WorkerOptions } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 async function working(options: Partial<WorkerOptions> = {}) {
   const db = stage.db()

@@ -1,6 +1,6 @@
 import type { Job } from 'bullmq'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { Call } from '../src/call.ts'
 import { CallWatch } from '../src/call-watch.ts'
@@ -11,22 +11,12 @@ import { callLane } from '../src/lane.ts'
 import { LaneQueues } from '../src/lane-queues.ts'
 import { LaneWatch } from '../src/lane-watch.ts'
 import { notHere, putBack } from '../src/put-back.ts'
-import { Stage } from './stage.ts'
+import { useRedis, useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({}), output: z.number() })
 
-let stage: Stage
-let redis: Redis
-
-beforeEach(() => {
-  stage = new Stage()
-  redis = new Redis(stage.redis)
-})
-
-afterEach(async () => {
-  await stage.clear()
-  await redis.quit()
-})
+const stage = useStage()
+const redis = useRedis()
 
 test('a sweep looks at all calls that are due, once, also when another begins meanwhile', async () => {
   const db = stage.db()

@@ -1,22 +1,14 @@
 import { StrataError } from '@strata/db-context'
 import { gate } from '@strata/testkit'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const double = defineJob({ name: 'double', input: z.object({ n: z.number() }), output: z.number() })
 const nest = defineJob({ name: 'nest', input: z.object({ depth: z.number() }), output: z.array(z.number()) })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 test('a call returns the result of the handler', async () => {
   const db = stage.db()

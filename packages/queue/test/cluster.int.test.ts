@@ -1,17 +1,17 @@
 import { type RedisCluster, type RedisNode, startRedisCluster } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, type TestContext, test } from 'vitest'
+import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest'
 import { z } from 'zod'
 import { createQueues, defineJob } from '../src/index.ts'
 import { faultsOf, startLoad } from './load.ts'
 import { skipWithoutProgram, targetOf } from './redis-group.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const inner = defineJob({ name: 'inner', input: z.object({ n: z.number() }), output: z.number() })
 const outer = defineJob({ name: 'outer', input: z.object({ n: z.number() }), output: z.number() })
 
 let starting: Promise<RedisCluster>
-let stage: Stage
+const stage = useStage()
 
 beforeAll(async () => {
   starting = startRedisCluster()
@@ -21,14 +21,6 @@ beforeAll(async () => {
 afterAll(async () => {
   const cluster = await starting.catch(() => undefined)
   await cluster?.stop()
-})
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
 })
 
 /** Three masters and three replicas; what uses them, by some of the nodes; and the master of a prefix of this test. */

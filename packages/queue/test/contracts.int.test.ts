@@ -1,21 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { until } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type Handler, type JobDefinition } from '../src/index.ts'
 import { first, second, strictFirst } from './greet-versions.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 async function working<J extends JobDefinition>(job: J, handler: Handler<J>) {
   const worker = stage.worker(stage.db())

@@ -1,23 +1,15 @@
 import type { DbContext } from '@strata/db-context'
 import { gate, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const nest = defineJob({ name: 'nest', input: z.object({ depth: z.number() }), output: z.array(z.number()) })
 const work = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 /** What a call made here would get. */
 const leftMs = (db: DbContext) => db.propagator.call('look').remainingMs

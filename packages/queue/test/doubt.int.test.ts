@@ -1,25 +1,18 @@
 import { gate, until } from '@strata/testkit'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
 import { ServerIdentity } from '../src/server-identity.ts'
-import { Stage } from './stage.ts'
+import { useRedis, useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-let redis: Redis
-
-beforeEach(() => {
-  stage = new Stage()
-  redis = new Redis(stage.redis)
-})
+const stage = useStage()
+const redis = useRedis()
 
 afterEach(async () => {
   await stage.clear()
   await redis.call('ACL', 'DELUSER', stage.prefix)
-  await redis.quit()
 })
 
 /** A call whose job has begun and waits for the gate, and one whose job waits behind it. */

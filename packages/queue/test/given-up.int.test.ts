@@ -1,21 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { gate, until } from '@strata/testkit'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 const untilRuns = (worker: { activities(): readonly unknown[] }) =>
   until(() => worker.activities().length === 1, { deadlineMs: 5000, message: 'the job to begin' })

@@ -1,21 +1,13 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({}), output: z.number() })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 /** The way to Redis for so many connections; all later ones are accepted and hear nothing. */
 async function doorFor(connectionsMax: number) {

@@ -1,9 +1,9 @@
 import { type DbContext, hasCode, type Isolation, StrataError } from '@strata/db-context'
 import { FakeDatasource } from '@strata/db-context/conformance'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type Queues, queueError } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const shape = { input: z.object({}), output: z.any() }
 const outer = defineJob({ name: 'outer', ...shape })
@@ -11,15 +11,7 @@ const inner = defineJob({ name: 'inner', ...shape })
 const served = defineJob({ name: 'served', ...shape })
 const unserved = defineJob({ name: 'unserved', ...shape })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 interface Inside {
   readonly db: DbContext

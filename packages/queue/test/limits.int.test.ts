@@ -1,8 +1,8 @@
 import { gate, until } from '@strata/testkit'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { createQueues, createWorker, defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const echo = defineJob({
   name: 'echo',
@@ -10,15 +10,7 @@ const echo = defineJob({
   output: z.string(),
 })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 async function echoing(options: { held?: Promise<void>; payloadBytesMax?: number; callsMax?: number } = {}) {
   const { held, ...limits } = options

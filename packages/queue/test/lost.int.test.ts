@@ -1,26 +1,15 @@
 import { fileURLToPath } from 'node:url'
 import { gate, spawnNode, startFaultProxy, until } from '@strata/testkit'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type PushAsyncOptions, type WorkerOptions } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useRedis, useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 const callerFile = fileURLToPath(new URL('process/caller.ts', import.meta.url))
 
-let stage: Stage
-let redis: Redis
-
-beforeEach(() => {
-  stage = new Stage()
-  redis = new Redis(stage.redis)
-})
-
-afterEach(async () => {
-  await stage.clear()
-  await redis.quit()
-})
+const stage = useStage()
+const redis = useRedis()
 
 async function heldWorker(options: Partial<WorkerOptions> = {}) {
   const worker = stage.worker(stage.db(), options)

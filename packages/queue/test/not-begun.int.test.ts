@@ -1,24 +1,16 @@
 import { gate, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
 import { createKeys } from '../src/keys.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const work = { name: 'work', input: z.object({}), output: z.number() }
 const job = defineJob(work)
 const stalled = { lockDurationMs: 2000, stalledIntervalMs: 500 }
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 /** A job whose check takes until the gate opens where a worker makes it, and a call of it that is being checked. */
 async function beingChecked() {

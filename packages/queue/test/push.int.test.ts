@@ -1,20 +1,12 @@
 import { gate, until } from '@strata/testkit'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type Pushed } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 async function startWorker(handler: (n: number) => Promise<number> = async n => n) {
   const db = stage.db()

@@ -1,23 +1,15 @@
 import { dbContextError } from '@strata/db-context'
 import { FakeDatasource, FakeStore } from '@strata/db-context/conformance'
 import { until } from '@strata/testkit'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const write = defineJob({ name: 'write', input: z.object({ n: z.number() }), output: z.number() })
 const parent = defineJob({ name: 'parent', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 /** What the database says to a job that has done nothing yet. */
 const blocked = () => dbContextError('LOCK_BLOCKED', 'Other work held the document')

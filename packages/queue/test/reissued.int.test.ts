@@ -1,10 +1,10 @@
 import { FakeDatasource, FakeStore } from '@strata/db-context/conformance'
 import { gate, until } from '@strata/testkit'
 import type { Job } from 'bullmq'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const work = defineJob({
   name: 'work',
@@ -13,15 +13,7 @@ const work = defineJob({
 })
 const other = defineJob({ name: 'other', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 type Handler = (n: number, job: Job, signal: AbortSignal) => Promise<void> | void
 

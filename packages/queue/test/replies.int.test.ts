@@ -1,24 +1,13 @@
 import { gate, until } from '@strata/testkit'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useRedis, useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-let redis: Redis
-
-beforeEach(() => {
-  stage = new Stage()
-  redis = new Redis(stage.redis)
-})
-
-afterEach(async () => {
-  await stage.clear()
-  await redis.quit()
-})
+const stage = useStage()
+const redis = useRedis()
 
 /** A call whose job has begun and waits for the gate. */
 async function heldCall(options: { fail?: boolean; removeOnComplete?: boolean } = {}) {

@@ -1,26 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { gate, startFaultProxy, until } from '@strata/testkit'
-import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type PushAsyncOptions } from '../src/index.ts'
 import { createKeys } from '../src/keys.ts'
-import { Stage } from './stage.ts'
+import { useRedis, useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
-let stage: Stage
-let redis: Redis
-
-beforeEach(() => {
-  stage = new Stage()
-  redis = new Redis(stage.redis)
-})
-
-afterEach(async () => {
-  await stage.clear()
-  await redis.quit()
-})
+const stage = useStage()
+const redis = useRedis()
 
 const untilJoined = (count: number) =>
   until(

@@ -1,16 +1,12 @@
 import { type RedisSentinels, startRedisSentinels, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, type TestContext, test } from 'vitest'
+import { afterEach, expect, type TestContext, test } from 'vitest'
 import { faultsOf, startLoad } from './load.ts'
 import { skipWithoutProgram } from './redis-group.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
-let stage: Stage
+const stage = useStage()
 let group: RedisSentinels | undefined
-
-beforeEach(() => {
-  stage = new Stage()
-})
 
 afterEach(async () => {
   await stage.clear()

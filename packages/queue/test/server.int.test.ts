@@ -1,16 +1,16 @@
 import { type ServerHandle, startRedis } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
 import { checkServer } from '../src/server-check.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
 let server: ServerHandle
 let admin: Redis
-let stage: Stage
+const stage = useStage()
 
 beforeAll(async () => {
   server = await startRedis()
@@ -20,14 +20,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await admin.quit()
   await server.stop()
-})
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
 })
 
 test('a server that may evict jobs is refused, with the setting to mend', async () => {

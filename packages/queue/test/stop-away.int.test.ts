@@ -1,8 +1,8 @@
 import { type FaultProxy, gate, startFaultProxy, until } from '@strata/testkit'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob, type Queues, type WorkerHandle } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 const calls = 100
@@ -11,15 +11,7 @@ const deadlineMs = 1500
 /** A second beyond the deadline, and five for a machine that is busy with other tests; the jobs would run for far longer. */
 const endMsMax = deadlineMs + 6000
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 const faults: [string, (proxy: FaultProxy) => void][] = [
   [

@@ -1,21 +1,13 @@
 import { gate, until } from '@strata/testkit'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { createQueues, createWorker, defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const inner = defineJob({ name: 'inner', input: z.object({}), output: z.number() })
 const outer = defineJob({ name: 'outer', input: z.object({}), output: z.number() })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 /** A push that runs, and calls `inner` in the same worker once the gate is open. */
 async function awaitingPush() {

@@ -1,15 +1,15 @@
 import { type ServerHandle, startRedis, startTlsProxy, type TlsProxy } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const job = defineJob({ name: 'work', input: z.object({ n: z.number() }), output: z.number() })
 
 let server: ServerHandle
 let proxy: TlsProxy
-let stage: Stage
+const stage = useStage()
 
 /** A tenant of a managed service: a user of its own, its own keys and channels, and no look at the server's settings. */
 beforeAll(async () => {
@@ -36,14 +36,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await proxy.stop()
   await server.stop()
-})
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
 })
 
 const urlWith = (password: string) => `rediss://tenant:${encodeURIComponent(password)}@127.0.0.1:${proxy.port}`

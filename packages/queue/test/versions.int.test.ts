@@ -1,24 +1,16 @@
 import { gate, redisReleases, startRedis, TestkitError, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { defineJob } from '../src/index.ts'
-import { Stage } from './stage.ts'
+import { useStage } from './stage.ts'
 
 const shape = { input: z.object({ n: z.number() }), output: z.number() }
 const inner = defineJob({ name: 'inner', ...shape })
 const outer = defineJob({ name: 'outer', ...shape })
 const held = defineJob({ name: 'held', ...shape })
 
-let stage: Stage
-
-beforeEach(() => {
-  stage = new Stage()
-})
-
-afterEach(async () => {
-  await stage.clear()
-})
+const stage = useStage()
 
 async function workOn(url: string) {
   const db = stage.db()
