@@ -26,10 +26,17 @@ interface Commit {
   readonly deadlineMs?: number
   /** What the tries of the commit come back with; the last also for all that follow. */
   readonly errors: readonly object[]
+  /** True where each of them is of the second try that the driver makes by itself. */
+  readonly isSecondTry?: boolean
 }
 
 /** A transaction of a client that never connects, whose commit fails as given. */
-function failing({ client = new MongoClient('mongodb://127.0.0.1'), errors, deadlineMs = 120 }: Commit) {
+function failing({
+  client = new MongoClient('mongodb://127.0.0.1'),
+  errors,
+  deadlineMs = 120,
+  isSecondTry = false,
+}: Commit) {
   const pool: TransactionPool = {
     client,
     writeConcernTimeoutMs: 1000,
@@ -39,6 +46,8 @@ function failing({ client = new MongoClient('mongodb://127.0.0.1'), errors, dead
   let tries = 0
   transaction.session.commitTransaction = async () => {
     tries += 1
+    // As the driver does between its two tries.
+    if (isSecondTry) (transaction.session as unknown as { unpin(options: object): void }).unpin({ force: true })
     throw errors[Math.min(tries, errors.length) - 1]
   }
   return { transaction, tries: () => tries }
@@ -54,6 +63,22 @@ it.each([
 ])('says of a commit that met %s that it is not known', async (_, errors) => {
   const { transaction } = failing({ errors })
   expect(await failure(transaction)).toMatchObject({ code: 'COMMIT_UNKNOWN', outcome: 'unknown' })
+})
+
+it.each([
+  ['no server to be found', [{ name: 'MongoServerSelectionError' }]],
+  ['no connection to be had', [queueFull]],
+  ['a refusal', [refused]],
+])("says the same where the driver's own second try met %s", async (_, errors) => {
+  const { transaction } = failing({ errors, isSecondTry: true })
+  expect(await failure(transaction)).toMatchObject({ code: 'COMMIT_UNKNOWN', outcome: 'unknown' })
+})
+
+it('says of a commit that was never sent that it was not applied', async () => {
+  const killed = vi.spyOn(Db.prototype, 'command').mockResolvedValue({})
+  onTestFinished(() => killed.mockRestore())
+  const { transaction } = failing({ errors: [{ name: 'MongoServerSelectionError' }] })
+  expect(await failure(transaction)).toMatchObject({ code: 'SERVER_UNREACHABLE', outcome: 'not-applied' })
 })
 
 it.each([

@@ -34,6 +34,7 @@ export class MongoTransaction implements DatasourceTransaction {
   readonly #pool: TransactionPool
   readonly #begin: BeginOptions
   #isReady = false
+  #isSecondTry = false
 
   constructor(pool: TransactionPool, begin: BeginOptions) {
     this.#pool = pool
@@ -49,6 +50,21 @@ export class MongoTransaction implements DatasourceTransaction {
     // Whoever got hold of the session could end this transaction, and have another one committed in its place.
     this.session.startTransaction = () => {
       throw takenError('startTransaction')
+    }
+    this.#watchTries(this.session)
+  }
+
+  /**
+   * The driver sends a commit that met the network once more by itself, and then throws the second error only. That it unpins the
+   * session in between is the one sign of it; where even that is not to be had, each try counts as a second one.
+   */
+  #watchTries(session: UnpinnedSession): void {
+    const { unpin } = session
+    this.#isSecondTry = unpin === undefined
+    if (unpin === undefined) return
+    session.unpin = options => {
+      this.#isSecondTry ||= options?.force === true
+      unpin.call(session, options)
     }
   }
 
@@ -74,6 +90,7 @@ export class MongoTransaction implements DatasourceTransaction {
         await this.#send(() => this.session.commitTransaction())
         return
       } catch (error) {
+        sent ||= this.#isSecondTry
         if (isRefusal(error, sent)) throw sessionTaken(what, error) ?? error
         sent ||= !isUnsent(error)
         const isOver = remainingMs(this.#begin.deadline) <= commitPauseMs || isClosed(error)
@@ -133,6 +150,9 @@ export class MongoTransaction implements DatasourceTransaction {
     }
   }
 }
+
+/** As the driver has it; its types leave this out. */
+type UnpinnedSession = object & { unpin?: (options?: { readonly force?: boolean }) => void }
 
 const isUnsent = (error: unknown) =>
   isWaitQueueTimeout(error) || hasName(error, 'MongoServerSelectionError') || hasName(error, 'MongoNotConnectedError')
