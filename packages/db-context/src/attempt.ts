@@ -1,8 +1,11 @@
 import { isNativeError } from 'node:util/types'
 import { at } from './deadline.ts'
-import { hasCode, type Outcome } from './error.ts'
+import { hasCode, type Outcome, type StrataError } from './error.ts'
 import { dbContextError } from './registry.ts'
 import type { Transaction } from './transaction.ts'
+
+/** In a message; `details` has them all. */
+const unpushedPrintedMax = 5
 
 /**
  * Runs a body in a transaction once and ends it: the value means committed. The connection is given back before this
@@ -30,9 +33,26 @@ async function commit(transaction: Transaction): Promise<void> {
     transaction.state = 'committed'
   } catch (error) {
     transaction.failOnServer(error, { endsTransaction: true })
-    transaction.state = hasCode(error, 'COMMIT_UNKNOWN') ? 'unknown' : 'rolled-back'
-    throw error
+    const isInDoubt = hasCode(error, 'COMMIT_UNKNOWN')
+    transaction.state = isInDoubt ? 'unknown' : 'rolled-back'
+    throw isInDoubt ? withUnpushed(transaction, error) : error
   }
+}
+
+/**
+ * Names the jobs that are not sent because nobody knows whether they should be: sent now, one could work for a transaction that
+ * was rolled back. Whoever asks the data can send them.
+ */
+function withUnpushed({ pushes }: Transaction, error: StrataError): StrataError {
+  if (pushes.length === 0) return error
+  const { message, details, cause } = error
+  const [count, ids] = [pushes.length, pushes.map(({ job, id }) => `${job} (${id})`)]
+  const more = count > unpushedPrintedMax ? ` and ${count - unpushedPrintedMax} more` : ''
+  const printed = `${ids.slice(0, unpushedPrintedMax).join(', ')}${more}`
+  return dbContextError('COMMIT_UNKNOWN', `${message}. If it was applied, push what was not pushed: ${printed}`, {
+    details: { ...details, unpushed: pushes },
+    cause,
+  })
 }
 
 async function rollBack(transaction: Transaction, cause: unknown): Promise<void> {

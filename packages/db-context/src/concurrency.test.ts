@@ -247,7 +247,7 @@ describe('what escapes the body of a transaction', () => {
       ({ db, fake }) => db.transaction.begin(() => fake.add('late'), { propagation: 'not-supported' }),
     ],
     ['a call', async ({ db }) => db.propagator.call('job').sent()],
-    ['a push', async ({ db }) => db.propagator.push().defer?.(async () => {})],
+    ['a push', async ({ db }) => db.propagator.push().defer?.({ job: 'mail', id: '1', publish: async () => {} })],
     ['a hook', async ({ db }) => db.transaction.afterCommit(() => {})],
     ['a mark', async ({ db }) => db.transaction.setRollbackOnly()],
   ] satisfies [string, (made: ReturnType<typeof make>) => Promise<unknown>][]
@@ -261,7 +261,7 @@ describe('what escapes the body of a transaction', () => {
   it('is dead: a push that was decided on before the end', async () => {
     const { db } = make()
     const plan = await db.run(() => db.transaction.begin(async () => db.propagator.push()))
-    expect(() => plan.defer?.(async () => {})).toThrow(code('TRANSACTION_ENDED'))
+    expect(() => plan.defer?.({ job: 'mail', id: '1', publish: async () => {} })).toThrow(code('TRANSACTION_ENDED'))
   })
 
   it('is no transaction any more, and what was stored of it can do nothing', async () => {

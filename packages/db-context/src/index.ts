@@ -47,7 +47,15 @@ export {
   propagationEnd,
   propagations,
 } from './propagation.ts'
-export type { CallStep, IncomingJob, OutgoingCall, OutgoingPush, Propagator, RunningUnit } from './propagator.ts'
+export type {
+  CallStep,
+  DeferredPush,
+  IncomingJob,
+  OutgoingCall,
+  OutgoingPush,
+  Propagator,
+  RunningUnit,
+} from './propagator.ts'
 export { putBackAfterMs } from './put-back.ts'
 export { type DbContextErrorCode, dbContextError, dbContextErrors } from './registry.ts'
 export type { BeginTransactionOptions } from './terms.ts'

@@ -11,7 +11,10 @@ export const dbContextErrors = {
     ...refused,
     when: 'A write waited for a document that a transaction has written which awaits this very work, or probably has (`details.certain`)',
   },
-  COMMIT_UNKNOWN: { ...unknown, when: 'A commit was sent and its answer never came: the data must be asked' },
+  COMMIT_UNKNOWN: {
+    ...unknown,
+    when: 'A commit was sent and its answer never came: the data must be asked. Neither hooks ran nor pushes were sent (`details.unpushed`)',
+  },
   CONFIG: { ...refused, when: 'An option has a value that cannot work, or two settings contradict each other' },
   CONTEXT_ENDED: {
     ...refused,

@@ -50,6 +50,8 @@ export class Transaction implements HookOwner {
   readonly effects: string[] = []
   /** Effects that a second run does not repeat: awaited calls, whose results it is given. */
   readonly calls: string[] = []
+  /** Jobs that are sent after the commit, by one of `afterCommit` each. */
+  readonly pushes: { readonly job: string; readonly id: string }[] = []
   readonly afterCommit: Hook[] = []
   readonly afterRollback: Hook[] = []
   /** What it holds until it ends. */

@@ -193,7 +193,7 @@ describe('hooks', () => {
     const seen: string[] = []
     await db.run(() =>
       db.transaction.begin(async () => {
-        db.propagator.push().defer?.(async () => void seen.push('published'))
+        db.propagator.push().defer?.({ job: 'mail', id: '1', publish: async () => void seen.push('published') })
         seen.push('body')
       }),
     )

@@ -75,14 +75,18 @@ export async function push(
   if (!plan.defer) return pushed({ ...made, id: await publish(id), published: true })
   checkJob(caller.lanes.queue(lane.name), { name: job.name, data, options: { ...bullmq, jobId: id } })
   const deferred: Push = { ...made, id, published: false }
-  plan.defer(async () => {
-    try {
-      await publish(id)
-      deferred.published = true
-    } catch (error) {
-      deferred.failure = error
-      throw error
-    }
+  plan.defer({
+    job: job.name,
+    id,
+    publish: async () => {
+      try {
+        await publish(id)
+        deferred.published = true
+      } catch (error) {
+        deferred.failure = error
+        throw error
+      }
+    },
   })
   return pushed(deferred)
 }
