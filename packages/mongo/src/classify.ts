@@ -13,7 +13,7 @@ const networkNames = new Set([
 /** A socket that breaks while the driver writes to it is reported by Node alone, as it is and without labels. */
 const socketCodes = new Set(['ECONNABORTED', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 
-/** What is read of an error. By name, code and label: two copies of the driver may be installed, and errors cross queues. */
+/** What is read of an error. By name, code and label: two copies of the driver may be installed. */
 interface Readable {
   readonly name?: unknown
   readonly code?: unknown
@@ -43,13 +43,19 @@ export function isServerError(error: unknown): boolean {
 
 export const isWaitQueueTimeout = (error: unknown): boolean => hasName(error, 'MongoWaitQueueTimeoutError')
 
-/** Reads an error of a statement, a commit or an abort; one of ours is read by what it was made from. */
+const foreign: ErrorClass = { transient: false, conflict: false, endsTransaction: false }
+
+/**
+ * Reads an error of a statement, a commit or an abort; one of ours is read by what it was made from. What came from another
+ * process is about work there: a conflict that its driver met is none of the transaction here.
+ */
 export function classify(error: unknown): ErrorClass {
+  if (isRemote(error)) return foreign
   // The server calls it a conflict; but whoever holds the document waits for this very work, so no retry can win.
   if (hasCode(error, 'ANCESTOR_LOCK')) return { transient: false, conflict: false, endsTransaction: true }
   const origin = originOf(error)
-  const code = codeOf(origin)
-  const conflict = code !== undefined && conflictCodes.has(code)
+  if (isRemote(origin)) return foreign
+  const conflict = isServerError(origin) && conflictCodes.has(codeOf(origin) ?? 0)
   return {
     transient: conflict || hasLabel(origin, 'TransientTransactionError') || isInterrupted(origin),
     conflict,
@@ -60,8 +66,12 @@ export function classify(error: unknown): ErrorClass {
 function isInterrupted(error: unknown): boolean {
   const { name, code } = read(error)
   if (typeof code === 'string' && socketCodes.has(code)) return true
-  return (typeof name === 'string' && networkNames.has(name)) || (typeof code === 'number' && electionCodes.has(code))
+  if (typeof name === 'string' && networkNames.has(name)) return true
+  return isServerError(error) && electionCodes.has(codeOf(error) ?? 0)
 }
+
+/** The queue gives every error of another process that field. */
+const isRemote = (error: unknown): boolean => 'remoteStack' in read(error)
 
 function originOf(error: unknown): unknown {
   const { name, cause } = read(error)
