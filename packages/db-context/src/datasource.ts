@@ -182,6 +182,11 @@ export interface StatementBinding<Pool, Tx> {
    * once (`ANCESTOR_LOCK`, `LOCK_BLOCKED`), or undefined while it may wait.
    */
   blocked(write: BlockedWrite): Error | undefined
+  /**
+   * To be called with the `LOCK_TIMEOUT` that a write outside a transaction ends with: the outermost transaction around it is then
+   * run again, if its body throws this error.
+   */
+  heldUp(error: Error): void
   /** Calls `close` before the transaction, or else the unit of work, ends. Call the result to forget it. */
   onEnd(close: () => Promise<void>): () => void
 }

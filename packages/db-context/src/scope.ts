@@ -84,6 +84,11 @@ export function* openTransactions(scope: Scope): Generator<Transaction> {
   }
 }
 
+/** Tells the open transactions that work which they await has ended because a document held it up for too long. */
+export function noteHeldUp(scope: Scope, error: unknown): void {
+  for (const transaction of openTransactions(scope)) transaction.noteHeldUp(error)
+}
+
 /** The innermost of {@link openTransactions}. */
 export function innermostOpen(scope: Scope): Transaction | undefined {
   for (const transaction of openTransactions(scope)) return transaction

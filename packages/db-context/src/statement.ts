@@ -19,7 +19,14 @@ import { describePool, type LevelPool, type Pools } from './pool.ts'
 import { lockBlockedError, putBackAfterMs } from './put-back.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { findTransaction, innermostTransaction, openTransactions, refuseEscaped, type Scope } from './scope.ts'
+import {
+  findTransaction,
+  innermostTransaction,
+  noteHeldUp,
+  openTransactions,
+  refuseEscaped,
+  type Scope,
+} from './scope.ts'
 import type { Transaction } from './transaction.ts'
 import { PoolWait, poolTimeout, refuseHeld } from './wait.ts'
 
@@ -150,6 +157,11 @@ export class Statements {
       return lockBlockedError(what, { level: scope.level, transaction: undefined, cause: lock ?? cause })
     }
     return undefined
+  }
+
+  /** As the caller of a job that was held up does: what holds the document may wait for a transaction around this write. */
+  heldUp({ scope, transaction }: Bound, error: Error): void {
+    if (!transaction) noteHeldUp(scope, error)
   }
 
   #noteLevels(scope: Scope, own: Transaction | undefined, documents: WrittenDocuments): void {
@@ -301,6 +313,10 @@ class Binding implements StatementBinding<DatasourcePool, DatasourceTransaction>
 
   blocked(write: BlockedWrite): Error | undefined {
     return this.#statements.blocked(this.#at, write)
+  }
+
+  heldUp(error: Error): void {
+    this.#statements.heldUp(this.#at, error)
   }
 
   onEnd(close: () => Promise<void>): () => void {

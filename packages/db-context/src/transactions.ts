@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { attempt } from './attempt.ts'
 import { currentChain } from './current-chain.ts'
 import type { Activity } from './datasource.ts'
+import { hasCode } from './error.ts'
 import { HookRunner, type HookRunnerOptions, PlainHooks } from './hooks.ts'
 import type { Ledger } from './ledger.ts'
 import { checkLevel } from './level.ts'
@@ -15,6 +16,7 @@ import {
   findTransaction,
   innermostOpen,
   innerScope,
+  noteHeldUp,
   openTransactions,
   refuseEscaped,
   type Scope,
@@ -97,6 +99,7 @@ export class Transactions {
       }
     } catch (error) {
       place.steps.fail(error, { isCut: place.signal.aborted })
+      if (hasCode(error, 'LOCK_TIMEOUT') && error.outcome === 'not-applied') noteHeldUp(scope, error)
       if (last?.state === 'rolled-back') await this.#hooks.run(scope, last, 'afterRollback')
       throw error
     }

@@ -7,7 +7,7 @@ import { BlockedDocuments } from './write/blocked-documents.ts'
 export type MongoScope = StatementScope<MongoPool, MongoTransaction>
 type LevelBinding = StatementBinding<MongoPool, MongoTransaction>
 
-type OfLevels = 'hold' | 'poolWait' | 'wrote' | 'blocked'
+type OfLevels = 'hold' | 'poolWait' | 'wrote' | 'blocked' | 'heldUp'
 
 /** Work on the service pool keeps no connection between two statements, waits for each by itself, and has no transaction. */
 export type MongoBinding = Omit<LevelBinding, OfLevels> & Partial<Pick<LevelBinding, OfLevels>>

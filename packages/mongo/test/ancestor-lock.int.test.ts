@@ -50,7 +50,7 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)(
     const counters = () => collectionOf(harness.store)
     const outside = () => harness.plain.db(harness.database).collection<Counter>('counters')
     const increment = (_id: number) => counters().updateOne({ _id }, { $inc: { n: 1 } })
-    const deeper = (body: () => Promise<unknown>) =>
+    const deeper = (body: () => Promise<unknown>, retries = 3) =>
       harness.db.run(() =>
         harness.db.transaction.begin(
           async () => {
@@ -58,7 +58,7 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)(
             await counters().insertOne({ _id: 50, n: 0 })
             return await harness.db.switchDbIsolate(body)
           },
-          { name: 'outer' },
+          { name: 'outer', retries },
         ),
       )
     const expected = {
@@ -140,7 +140,7 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)(
       const { ended } = await holding(harness.plain, open, session =>
         outside().updateOne({ _id: 2 }, { $inc: { n: 100 } }, { session }),
       )
-      expect(await deeper(write).catch(error => error)).toMatchObject({ code: 'LOCK_TIMEOUT', transient: true })
+      expect(await deeper(write, 0).catch(error => error)).toMatchObject({ code: 'LOCK_TIMEOUT', transient: true })
       open.open()
       await ended
     })

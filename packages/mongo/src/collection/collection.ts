@@ -10,7 +10,7 @@ import { isSliceable, runSliced } from '../write/sliced-write.ts'
 import { hasUpsert, runUnheeded } from '../write/unheeded.ts'
 import { isLoneUpsert, runUpsert } from '../write/upsert.ts'
 import { runWhole } from '../write/whole-write.ts'
-import { noteDoubt, noteWrite, Writing } from '../write/writing.ts'
+import { noteEnd, noteWrite, Writing } from '../write/writing.ts'
 import type { BoundCollection } from './bound-collection.ts'
 import { collectionMethods, type Method } from './methods.ts'
 
@@ -113,7 +113,7 @@ async function runWrite(call: Call): Promise<unknown> {
     if (isSliceable(binding, call)) return await runSliced(binding, call)
     return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runWhole(binding, call))
   } catch (error) {
-    noteDoubt(binding, call, error)
+    noteEnd(binding, call, error)
     throw error
   }
 }
@@ -125,7 +125,7 @@ async function runMany(call: Call): Promise<unknown> {
   try {
     return await (isUnheeded ? runMixed(binding, call) : runWhole(binding, call))
   } catch (error) {
-    noteDoubt(binding, call, error)
+    noteEnd(binding, call, error)
     throw error
   }
 }

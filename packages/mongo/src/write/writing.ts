@@ -1,4 +1,4 @@
-import type { DocumentSet } from '@strata/db-context'
+import { type DocumentSet, hasCode } from '@strata/db-context'
 import { codeOf } from '../classify.ts'
 import type { MongoBinding } from '../door.ts'
 import { type Call, whatOf } from '../statement/call.ts'
@@ -6,10 +6,15 @@ import { idText, type Named, namedBy } from './named.ts'
 
 const writeConflict = 112
 
-/** To be called with the error of a write outside a transaction: one that may be applied all the same counts as an effect. */
-export function noteDoubt(binding: MongoBinding, call: Call, error: unknown): void {
+/**
+ * To be called with the error of a write: outside a transaction one that may be applied all the same counts as an effect, and one
+ * that a document held up may be what others wait for.
+ */
+export function noteEnd(binding: MongoBinding, call: Call, error: unknown): void {
+  if (binding.transaction) return
   const isRefused = error instanceof Error && 'outcome' in error && error.outcome === 'not-applied'
-  if (!(binding.transaction || isRefused)) noteWrite(binding, call)
+  if (!isRefused) noteWrite(binding, call)
+  else if (hasCode(error, 'LOCK_TIMEOUT')) binding.heldUp?.(error)
 }
 
 /** Tells that a collection is written, by something that does not say which documents. */
