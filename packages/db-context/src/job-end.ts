@@ -18,8 +18,35 @@ export async function failJob(unit: Unit, ledger: Ledger, error: unknown): Promi
   const blocked = findBlocked(error)
   const isLive = !unit.signal.aborted
   if (isLive && (blocked || isUnapplied(error))) await lastStatements(unit, ledger)
-  if (isLive && blocked) throw unit.isUntouched ? blocked : lockTimeout(unit, blocked)
-  throw isUnapplied(error) && error.code === 'LOCK_TIMEOUT' ? lockTimeout(unit, error) : error
+  const unseen = unseenAncestors(unit, ledger)
+  if (isLive && blocked) throw unit.isUntouched ? withUnseen(blocked, unseen) : lockTimeout(unit, blocked, unseen)
+  throw isUnapplied(error) && error.code === 'LOCK_TIMEOUT' ? lockTimeout(unit, error, unseen) : error
+}
+
+interface UnseenAncestor {
+  readonly transaction: string
+  readonly name: string | undefined
+  readonly level: number
+}
+
+/**
+ * Transactions of other processes that await this job: what they have written since its call was sent is not known here. That
+ * one of them holds the document is no more than possible, so the end is that of a stranger's lock, which says so.
+ */
+function unseenAncestors({ chain }: Unit, ledger: Ledger): UnseenAncestor[] {
+  const held = chain.flatMap(({ writes = [] }) => writes)
+  return held
+    .filter(({ transaction }) => !ledger.transaction(transaction))
+    .map(({ transaction, name, level }) => ({ transaction, name, level }))
+}
+
+function withUnseen(error: StrataError, ancestors: readonly UnseenAncestor[]): StrataError {
+  if (ancestors.length === 0 || hasCode(error.cause, 'ANCESTOR_LOCK')) return error
+  const { code, message, outcome, transient, cause } = error
+  const [{ name, transaction, level } = { name: '', transaction: '', level: 0 }] = ancestors
+  const hint = `Should transaction ${name ?? transaction} (level ${level}), which awaits this job, have written it after the call, let it wait for the result first`
+  const details = { ...error.details, certain: false, ancestors }
+  return new StrataError(code, `${message}. ${hint}`, { outcome, transient, details, cause })
 }
 
 /** What nobody awaited may be applied after the job has failed: at the deadline that is still not known, and counts as done. */
@@ -52,7 +79,8 @@ function findBlocked(error: unknown): StrataError | undefined {
 const isUnapplied = (error: unknown): error is StrataError =>
   isNativeError(error) && error instanceof StrataError && error.outcome === 'not-applied'
 
-function lockTimeout({ hasEffects }: Unit, error: StrataError): StrataError {
+function lockTimeout({ hasEffects }: Unit, ended: StrataError, unseen: readonly UnseenAncestor[]): StrataError {
+  const error = withUnseen(ended, unseen)
   if (!hasEffects && hasCode(error, 'LOCK_TIMEOUT')) return error
   const { message, details, cause } = error
   const did = hasEffects

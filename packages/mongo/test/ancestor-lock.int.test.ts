@@ -131,6 +131,32 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)(
       expect(await called.catch(error => error)).toMatchObject(expected)
     })
 
+    it.each([true, false])('is named as possible where another process wrote it after the call: %s', async isLate => {
+      const { db } = harness
+      const called = db.run(() =>
+        db.transaction.begin(
+          async () => {
+            if (!isLate) await increment(1)
+            const { chain } = db.propagator.call('job')
+            if (isLate) await increment(1)
+            const write = () => otherCounters.updateOne({ _id: 1 }, { $inc: { n: 1 } })
+            return await other.propagator.run(job(JSON.parse(JSON.stringify(chain))), () =>
+              other.transaction.begin(write),
+            )
+          },
+          { name: 'outer' },
+        ),
+      )
+      const late = {
+        code: 'LOCK_TIMEOUT',
+        outcome: 'not-applied',
+        transient: true,
+        message: expect.stringMatching(/transaction outer \(level 0\), which awaits this job/),
+        details: { certain: false, ancestors: [{ name: 'outer', level: 0 }] },
+      }
+      expect(await called.catch(error => error)).toMatchObject(isLate ? late : expected)
+    })
+
     it.each<[string, () => Promise<unknown>]>([
       ['plain write', () => increment(2)],
       ['transaction', () => harness.db.transaction.begin(() => increment(2))],
