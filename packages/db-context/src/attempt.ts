@@ -32,7 +32,7 @@ async function commit(transaction: Transaction): Promise<void> {
     await transaction.handle.commit()
     transaction.state = 'committed'
   } catch (error) {
-    transaction.failOnServer(error, { endsTransaction: true })
+    transaction.failOnServer(error, { endsTransaction: true, transient: false })
     const isInDoubt = hasCode(error, 'COMMIT_UNKNOWN')
     transaction.state = isInDoubt ? 'unknown' : 'rolled-back'
     throw isInDoubt ? withUnpushed(transaction, error) : error
@@ -98,6 +98,7 @@ function rollbackOnly(transaction: Transaction) {
   return dbContextError('ROLLBACK_ONLY', `Transaction ${name ?? id} cannot be committed: ${failure?.why}`, {
     details: { transaction: id, effects },
     outcome: outcomeOf(effects),
+    transient: effects.length === 0 && transaction.isTransientFailure,
     cause: failure?.cause,
   })
 }

@@ -61,7 +61,7 @@ export const dbContextErrors = {
   },
   ROLLBACK_ONLY: {
     ...refused,
-    when: 'A transaction was to be committed although a part of it had failed and the error had been caught, or it was marked so',
+    when: 'A transaction was to be committed although a part of it had failed and the error had been caught, or it was marked so; transient where its `cause` is',
   },
   STOPPED: { ...later, when: 'The context is stopping or stopped and takes no more work: another process may' },
   TRANSACTION_ENDED: { ...refused, when: 'A statement came after its transaction had ended' },

@@ -1,4 +1,4 @@
-import type { DatasourceTransaction } from './datasource.ts'
+import type { DatasourceTransaction, ErrorClass } from './datasource.ts'
 import type { Deadline } from './deadline.ts'
 import type { Hook, HookOwner } from './hooks.ts'
 import type { Hold } from './rank.ts'
@@ -70,7 +70,7 @@ export class Transaction implements HookOwner {
   #heldUp: Set<unknown> | undefined
   #closed = false
   #failure: TransactionFailure | undefined
-  #serverFailure: { readonly cause: unknown } | undefined
+  #serverFailure: { readonly cause: unknown; readonly transient: boolean } | undefined
 
   constructor(options: TransactionOptions) {
     this.id = options.id
@@ -120,9 +120,19 @@ export class Transaction implements HookOwner {
     return this.#serverFailure
   }
 
-  failOnServer(cause: unknown, { endsTransaction }: { endsTransaction: boolean }): void {
-    this.#serverFailure ??= { cause }
+  failOnServer(
+    cause: unknown,
+    { endsTransaction, transient }: Pick<ErrorClass, 'endsTransaction' | 'transient'>,
+  ): void {
+    this.#serverFailure ??= { cause, transient }
     if (endsTransaction) this.fail(cause)
+  }
+
+  /** True where the first failure says that the same work may succeed if it is begun anew. */
+  get isTransientFailure(): boolean {
+    const cause = this.#failure?.cause
+    if (cause === this.#serverFailure?.cause && this.#serverFailure?.transient) return true
+    return cause instanceof Error && 'transient' in cause && cause.transient === true
   }
 
   /** True for the error of work that the body awaited, and that a document held up for too long. */
