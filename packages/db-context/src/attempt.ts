@@ -92,7 +92,8 @@ function timedOut(transaction: Transaction) {
   )
 }
 
-function rollbackOnly(transaction: Transaction) {
+/** What is left of a transaction that has failed, told with the first cause. */
+export function rollbackOnly(transaction: Transaction): StrataError<'ROLLBACK_ONLY'> {
   const { id, name, failure } = transaction
   const effects = effectsOf(transaction)
   return dbContextError('ROLLBACK_ONLY', `Transaction ${name ?? id} cannot be committed: ${failure?.why}`, {

@@ -1,4 +1,5 @@
 import { ancestorLock, findAncestor } from './ancestors.ts'
+import { rollbackOnly } from './attempt.ts'
 import type {
   Activity,
   BlockedWrite,
@@ -119,6 +120,7 @@ export class Statements {
     activity.phase = 'running'
     const { signal, deadline, handle } = transaction
     try {
+      if (transaction.isGivenUp) throw rollbackOnly(transaction)
       await handle.ready?.()
       return await work.run({
         pool: at.pool.adapter,

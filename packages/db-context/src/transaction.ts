@@ -69,6 +69,7 @@ export class Transaction implements HookOwner {
   #stepCount = 0
   #heldUp: Set<unknown> | undefined
   #closed = false
+  #isGivenUp = false
   #failure: TransactionFailure | undefined
   #serverFailure: { readonly cause: unknown; readonly transient: boolean } | undefined
 
@@ -125,7 +126,14 @@ export class Transaction implements HookOwner {
     { endsTransaction, transient }: Pick<ErrorClass, 'endsTransaction' | 'transient'>,
   ): void {
     this.#serverFailure ??= { cause, transient }
-    if (endsTransaction) this.fail(cause)
+    if (!endsTransaction) return
+    this.fail(cause)
+    this.#isGivenUp = true
+  }
+
+  /** True where its server has it no more: a later statement could only fail, with an error that hides the first. */
+  get isGivenUp(): boolean {
+    return this.#isGivenUp
   }
 
   /** True where the first failure says that the same work may succeed if it is begun anew. */

@@ -35,6 +35,19 @@ export const codeOf = (error: unknown): number | undefined => {
   return typeof code === 'number' ? code : undefined
 }
 
+/** Errors with which the driver could not write a statement of a transaction as BSON. */
+const unsent = new WeakSet<object>()
+
+/**
+ * Notes the error of a statement in a transaction, if it is no answer and no word of the network. By then the driver takes the
+ * transaction for begun; as the first of it the server has never seen, so that no later one, and no commit, can succeed.
+ */
+export function noteUnsent(error: unknown): void {
+  const { name, code } = read(error)
+  const isDrivers = typeof name === 'string' && (name.startsWith('Mongo') || name === 'StrataError')
+  if (!isDrivers && !(typeof code === 'string' && socketCodes.has(code))) unsent.add(read(error))
+}
+
 /** True for an answer of the server, in contrast to what the driver or the network says. */
 export function isServerError(error: unknown): boolean {
   const { name } = read(error)
@@ -54,6 +67,7 @@ export function classify(error: unknown): ErrorClass {
   // The server calls it a conflict; but whoever holds the document waits for this very work, so no retry can win.
   if (hasCode(error, 'ANCESTOR_LOCK')) return { transient: false, conflict: false, endsTransaction: true }
   const origin = originOf(error)
+  if (unsent.has(read(origin))) return { ...foreign, endsTransaction: true }
   if (isRemote(origin)) return foreign
   const conflict = isServerError(origin) && conflictCodes.has(codeOf(origin) ?? 0)
   return {

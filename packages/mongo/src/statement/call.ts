@@ -1,5 +1,6 @@
 import type { Outcome, StatementTarget } from '@strata/db-context'
 import type { Collection, Document } from 'mongodb'
+import { noteUnsent } from '../classify.ts'
 import { type Effect, effectOf, type Method } from '../collection/methods.ts'
 import type { Door, MongoBinding } from '../door.ts'
 import { mongoError } from '../errors.ts'
@@ -65,6 +66,7 @@ export async function send<T>(call: Call, { target, limit, run, effect }: Sendin
   try {
     return await measured(call, target.activity, () => target.pool.send(target.activity, run))
   } catch (error) {
+    if (target.transaction) noteUnsent(error)
     throw translate(error, {
       what: whatOf(call),
       activity: target.activity,

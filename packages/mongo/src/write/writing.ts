@@ -1,5 +1,6 @@
 import { type DocumentSet, hasCode } from '@strata/db-context'
-import { codeOf } from '../classify.ts'
+import { classify, codeOf, hasLabel, hasName } from '../classify.ts'
+import { effectOf } from '../collection/methods.ts'
 import type { MongoBinding } from '../door.ts'
 import { type Call, whatOf } from '../statement/call.ts'
 import { idText, type Named, namedBy } from './named.ts'
@@ -12,10 +13,25 @@ const writeConflict = 112
  */
 export function noteEnd(binding: MongoBinding, call: Call, error: unknown): void {
   if (binding.transaction) return
-  const isRefused = error instanceof Error && 'outcome' in error && error.outcome === 'not-applied'
-  if (!isRefused) noteWrite(binding, call)
-  else if (hasCode(error, 'LOCK_TIMEOUT')) binding.heldUp?.(error)
+  if (hasCode(error, 'LOCK_TIMEOUT') && error.outcome === 'not-applied') binding.heldUp?.(error)
+  if (!isRefused(call, error)) noteWrite(binding, call)
 }
+
+/**
+ * True where nothing was written for sure: one of ours says so, or a write of one document was refused, by the driver as what it
+ * cannot send or by the server. Of several documents some may have been written before the one that was refused.
+ */
+function isRefused({ spec }: Call, error: unknown): boolean {
+  if (error instanceof Error && 'outcome' in error) return error.outcome === 'not-applied'
+  return effectOf(spec) === 'one' && (isRefusedByDriver(error) || isRefusedByServer(error))
+}
+
+const refusals = ['BSONError', 'BSONVersionError', 'BSONRuntimeError', 'MongoInvalidArgumentError']
+const isRefusedByDriver = (error: unknown) => refusals.some(name => hasName(error, name))
+
+/** Not what an election or a network says, whose first try may have been applied, nor a majority that did not confirm. */
+const isRefusedByServer = (error: unknown) =>
+  hasName(error, 'MongoServerError') && !classify(error).transient && !hasLabel(error, 'RetryableWriteError')
 
 /** Tells that a collection is written, by something that does not say which documents. */
 export function noteWrite(binding: MongoBinding, { door, collection }: Pick<Call, 'door' | 'collection'>): void {
