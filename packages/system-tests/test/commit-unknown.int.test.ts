@@ -55,7 +55,7 @@ test('a push whose transaction has an unknown end is not sent, and is named by t
     proxy.blackhole()
     const isLost = () => proxy.connections.some(({ lostBytes }) => lostBytes() > 0)
     until(isLost, { deadlineMs: 1000, message: 'the commit to be on its way' }).then(
-      swallowed.resolve,
+      () => swallowed.resolve(),
       swallowed.reject,
     )
   })
