@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { holdX } from '../test/held-document.ts'
 import { FakeDatasource } from './conformance/index.ts'
 import { createDbContext } from './db-context.ts'
 import { dbContextError } from './registry.ts'
@@ -11,26 +12,6 @@ function make() {
 
 const rollbackOnly = (cause: unknown) =>
   expect.objectContaining({ code: 'ROLLBACK_ONLY', outcome: 'not-applied', cause })
-
-/** A stranger's transaction has written `x` until it is freed. */
-async function holdX({ db, fake }: ReturnType<typeof make>) {
-  const written = Promise.withResolvers<void>()
-  const gate = Promise.withResolvers<void>()
-  const done = db.run(() =>
-    db.switchDbIsolate(() =>
-      db.transaction.begin(async () => {
-        await fake.add('x')
-        written.resolve()
-        await gate.promise
-      }),
-    ),
-  )
-  await written.promise
-  return async () => {
-    gate.resolve()
-    await done
-  }
-}
 
 describe('a part that fails and is caught', () => {
   it('makes the whole end with the first failure, whatever comes after it', async () => {

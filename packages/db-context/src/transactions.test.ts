@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { holdX } from '../test/held-document.ts'
 import { FakeDatasource } from './conformance/index.ts'
 import { createDbContext } from './db-context.ts'
 import { dbContextError } from './registry.ts'
@@ -12,38 +13,16 @@ function make() {
 
 const code = (code: string) => expect.objectContaining({ code })
 
-/** Another transaction has written `x` until `free` is called. */
-async function holdX({ db, fake }: ReturnType<typeof make>) {
-  const written = Promise.withResolvers<void>()
-  const gate = Promise.withResolvers<void>()
-  const done = db.run(() =>
-    db.switchDbIsolate(() =>
-      db.transaction.begin(async () => {
-        await fake.add('x')
-        written.resolve()
-        await gate.promise
-      }),
-    ),
-  )
-  await written.promise
-  return {
-    free: async () => {
-      gate.resolve()
-      await done
-    },
-  }
-}
-
 describe('a retried transaction', () => {
   it('runs its body again after a conflict, with the permit given back meanwhile', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     let bodies = 0
     const begun = db.run(() =>
       db.transaction.begin(async () => {
         bodies += 1
-        if (bodies === 3) await holder.free()
+        if (bodies === 3) await free()
         await fake.add('x')
       }),
     )
@@ -56,7 +35,7 @@ describe('a retried transaction', () => {
   it('is not run again once it has caused effects outside', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     const begun = db.run(() =>
       db.transaction.begin(async () => {
         db.propagator.call('student.update').sent()
@@ -65,13 +44,13 @@ describe('a retried transaction', () => {
     )
     await expect(begun).rejects.toEqual(expect.objectContaining({ code: 'RETRY_UNSAFE', outcome: 'unknown' }))
     await expect(begun).rejects.toThrow('call of student.update')
-    await holder.free()
+    await free()
   })
 
   it('counts an inner commit as an effect outside', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     const begun = db.run(() =>
       db.transaction.begin(async () => {
         await db.switchDb(() => db.transaction.begin(() => fake.add('audit'), { name: 'audit' }), { level: 2 })
@@ -79,7 +58,7 @@ describe('a retried transaction', () => {
       }),
     )
     await expect(begun).rejects.toThrow('transaction audit')
-    await holder.free()
+    await free()
   })
 
   it('is not run again for another transient error of deeper work, which comes out as it is', async () => {
@@ -100,18 +79,18 @@ describe('a retried transaction', () => {
   it('is given up after lockWaitMs, and at once with retries 0', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     await expect(db.run(() => db.transaction.begin(() => fake.add('x')))).rejects.toEqual(code('LOCK_TIMEOUT'))
     await expect(db.run(() => db.transaction.begin(() => fake.add('x'), { retries: 0 }))).rejects.toThrow(
       'Another transaction',
     )
-    await holder.free()
+    await free()
   })
 
   it('has one deadline for all its attempts', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     let bodies = 0
     const body = async () => {
       bodies += 1
@@ -122,16 +101,16 @@ describe('a retried transaction', () => {
       expect.objectContaining({ code: 'TRANSACTION_TIMEOUT', outcome: 'not-applied' }),
     )
     expect(bodies).toBeGreaterThan(1)
-    await holder.free()
+    await free()
   })
 
   it('is not saved by a body that catches the conflict', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     const begun = db.run(() => db.transaction.begin(() => fake.add('x').catch(() => {}), { retries: 0 }))
     await expect(begun).rejects.toEqual(code('ROLLBACK_ONLY'))
-    await holder.free()
+    await free()
   })
 })
 
@@ -168,7 +147,7 @@ describe('hooks', () => {
   it('for a rollback run once, after the last attempt', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     let bodies = 0
     let hooks = 0
     const begun = db.run(() =>
@@ -183,7 +162,7 @@ describe('hooks', () => {
     await expect(begun).rejects.toEqual(code('LOCK_TIMEOUT'))
     expect(bodies).toBeGreaterThan(1)
     expect(hooks).toBe(1)
-    await holder.free()
+    await free()
   })
 
   it('a push inside a transaction is deferred to its commit', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { holdX } from '../test/held-document.ts'
 import { FakeDatasource } from './conformance/index.ts'
 import { createDbContext } from './db-context.ts'
 
@@ -52,22 +53,16 @@ describe('two transactions whose deeper parts each wait for what the other has w
 describe('a transaction whose deeper part was held up', () => {
   /** Runs it while a stranger holds `x`, which is freed in the body of this number. */
   async function heldUp(
-    { db, fake }: ReturnType<typeof make>,
+    made: ReturnType<typeof make>,
     { freedIn, around = async () => {} }: { freedIn: number; around?: () => Promise<unknown> },
   ) {
-    const [written, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-    const hold = async () => {
-      await fake.add('x')
-      written.resolve()
-      await gate.promise
-    }
-    const holder = db.run(() => db.switchDb(() => db.transaction.begin(hold), { level: 2 }))
-    await written.promise
+    const free = await holdX(made, 2)
+    const { db, fake } = made
     let bodies = 0
     const begun = db.run(() =>
       db.transaction.begin(async () => {
         bodies += 1
-        if (bodies === freedIn) gate.resolve()
+        if (bodies === freedIn) await free()
         await around()
         await db.switchDbIsolate(() => db.transaction.begin(() => fake.add('x'), { name: 'inner' }))
       }),
@@ -76,8 +71,7 @@ describe('a transaction whose deeper part was held up', () => {
       () => undefined,
       (thrown: unknown) => thrown,
     )
-    gate.resolve()
-    await holder
+    await free()
     return { bodies, error }
   }
 
