@@ -17,7 +17,7 @@ const { faults, seeds } = readSelection(process.env, transactionFaults, callFaul
 const roundMsMax = 1_800_000
 
 /** A fail point is one for its whole server, so each round has servers of its own. */
-const rigs = { 1: new CrewPool(2, () => Rig.start(1)), 3: new CrewPool(1, () => Rig.start(3)) } as const
+const rigs = { 1: new CrewPool(3, () => Rig.start(1)), 3: new CrewPool(1, () => Rig.start(3)) } as const
 const figures = new Map<TransactionFault, Figures>()
 
 afterAll(async () => {
@@ -52,6 +52,8 @@ const rounds = seeds.flatMap(({ value }) => faults.map(fault => [fault.name, val
 if (rounds.length === 0) test.skip('the fault that was named is one of calls')
 test.concurrent.each(rounds)('%s, seed %i', (_, seed, fault) => judge(fault, seed), roundMsMax)
 
+const rehearsalsMax = 5
+
 /** What each way of the raw driver makes of a commit that was done and told as failed. */
 const rehearsals: readonly (readonly [fault: string, belief: Belief, kind: BreachKind])[] = [
   ['commit-reply-cut', 'failed', 'false-not-applied'],
@@ -64,11 +66,16 @@ test.concurrent.each(rehearsals.filter(([name]) => faults.some(fault => fault.na
   'without Strata, in %s and where an error of the commit is taken as "%s", transactions are %s',
   async (name, belief, kind) => {
     const fault = transactionFaults.find(each => each.name === name)
-    const [seed] = seeds
-    if (!fault || !seed) throw new Error(`There is no fault "${name}"`)
+    const first = seeds[0]?.value ?? 0
+    if (!fault) throw new Error(`There is no fault "${name}"`)
     const participant: RoundOptions['participant'] = place => new RawParticipant(place, belief)
-    const { breaches } = await play(fault, { seed: seeded(seed.value), participant })
-    expect(breaches.map(breach => breach.kind)).toContain(kind)
+    const seen = new Set<BreachKind>()
+    // Not every draw meets a commit with an error that the driver does not heal by itself.
+    for (let seed = first; seed < first + rehearsalsMax && !seen.has(kind); seed += 1) {
+      const { breaches } = await play({ ...fault, load: { calling: 0 } }, { seed: seeded(seed), participant })
+      for (const breach of breaches) seen.add(breach.kind)
+    }
+    expect([...seen]).toContain(kind)
   },
   roundMsMax,
 )

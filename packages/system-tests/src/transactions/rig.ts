@@ -41,10 +41,18 @@ export class Rig implements AsyncDisposable {
     return async () => (await this.#endFailing()) - before
   }
 
-  /** The transactions that the server holds open for an application, idle ones included. */
-  async openTransactions(appName: string): Promise<number> {
-    const operations = this.outside.db('admin').aggregate([{ $currentOp: { allUsers: true, idleSessions: true } }])
-    return (await operations.toArray()).filter(each => each['appName'] === appName && each['transaction']).length
+  /** The sessions in which the server holds transactions open for an application, idle ones included. */
+  async openTransactions(appName: string): Promise<Document[]> {
+    const all = [{ $currentOp: { allUsers: true, idleSessions: true } }]
+    const operations = this.outside.db('admin').aggregate(all, { readConcern: { level: 'local' } })
+    const open = (await operations.toArray()).filter(each => each['appName'] === appName && each['transaction'])
+    return open.map(({ lsid }) => ({ id: lsid.id }))
+  }
+
+  /** A round that has told of them must not wait for the server to end them. */
+  async endTransactions(appName: string): Promise<void> {
+    const open = await this.openTransactions(appName)
+    if (open.length > 0) await this.outside.db('admin').command({ killSessions: open })
   }
 
   /** The process of the primary. @throws where the server came from a container */

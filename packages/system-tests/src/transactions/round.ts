@@ -60,6 +60,7 @@ export class Round {
     } finally {
       for (const mend of this.#mends.splice(0)) await mend()
       await participant.close()
+      await this.rig.endTransactions(this.name)
       await this.rig.outside.db(this.name).dropDatabase()
     }
   }
@@ -76,11 +77,7 @@ export class Round {
   /** Resolves once so many bodies have come to their end, or all transactions have. */
   async untilBodies(count: number): Promise<void> {
     const haveEnded = () => this.#bodies >= count || this.stories.every(({ ended }) => ended)
-    await this.until(haveEnded, `${count} bodies to end`, 120_000)
-  }
-
-  async until(condition: () => boolean | Promise<boolean>, message: string, deadlineMs = 30_000): Promise<void> {
-    await until(condition, { deadlineMs, message, everyMs: 2 })
+    await until(haveEnded, { deadlineMs: 120_000, message: `${count} bodies to end`, everyMs: 2 })
   }
 
   /** Resolves once the primary has a commit of this round that no majority has, or all transactions have ended. */
@@ -89,7 +86,7 @@ export class Round {
       const [here, everywhere] = await Promise.all([this.#ledger.count('local'), this.#ledger.count('majority')])
       return here > everywhere || this.stories.every(({ ended }) => ended)
     }
-    await this.until(isAlone, 'a commit that only the primary has')
+    await until(isAlone, { deadlineMs: 30_000, message: 'a commit that only the primary has', everyMs: 2 })
   }
 
   /** A drawn length of time, in which the fault lasts. */
@@ -131,13 +128,14 @@ export class Round {
   }
 
   async #held(participant: Participant): Promise<string[]> {
-    let held: string[] = []
+    let held = ['nobody knows what: it could not be asked']
     const isFree = async () => {
-      const open = await this.rig.openTransactions(this.name)
+      const { length: open } = await this.rig.openTransactions(this.name)
       held = [...(await participant.held()), ...(open > 0 ? [`${open} open transactions on the server`] : [])]
       return held.length === 0
     }
-    await this.until(isFree, 'everything to be given back', heldMsMax).catch(() => {})
+    const given = { deadlineMs: heldMsMax, message: 'everything to be given back', everyMs: 50 }
+    await until(isFree, given).catch(() => {})
     return held
   }
 }

@@ -88,9 +88,9 @@ export const failPointFaults: readonly TransactionFault[] = [
   failing('commit-never-answered', 'The server closes the connection of every commit, for longer than a deadline', {
     commands: commit,
     draw: closed,
-    timesMax: 200,
+    timesMax: 60,
     load: { transactions: 12, hurried: 60 },
-    explains: { hurried: ['COMMIT_UNKNOWN'] },
+    explains: { any: ['LOCK_TIMEOUT'], hurried: ['COMMIT_UNKNOWN', 'TRANSACTION_TIMEOUT'] },
   }),
   failing('commit-unconfirmed', 'A commit is done, and the server cannot confirm a majority (64, 91, 100)', {
     commands: commit,
@@ -111,9 +111,10 @@ export const failPointFaults: readonly TransactionFault[] = [
     draw: closed,
     explains: exhausted,
   }),
-  failing('abort-refused', 'An abort is refused (91, 11602, 13, 251), before it is done', {
+  failing('abort-in-election', 'An abort meets a server that shuts down or steps down, once', {
     commands: abort,
-    draw: oneOf(91, 11_602, 13, 251),
+    draw: oneOf(...electionCodes),
+    timesMax: 1,
     load: aborting,
   }),
   failing('abort-connection-closed', 'The server closes the connection instead of doing an abort', {

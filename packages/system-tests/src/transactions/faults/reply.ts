@@ -6,9 +6,9 @@ import type { Round } from '../round.ts'
 /** Faults drawn for the commands of one kind that a round sends, in their order. */
 interface Breaking {
   readonly commands: readonly string[]
-  /** Of a hundred such commands, how many begin a row of broken ones. */
+  /** Of a hundred transactions that send one, how many have the first broken. */
   readonly percent: number
-  /** How many in a row, at most: the driver's own second try is the next. */
+  /** How many of the same transaction in a row, at most: the driver's own second try is the next. */
   readonly rowMax?: number
   readonly draw: (round: Round, nth: number) => CommandFault
 }
@@ -16,19 +16,19 @@ interface Breaking {
 function breaking({ commands, percent, rowMax = 3, draw }: Breaking): NonNullable<TransactionFault['breaks']> {
   return round => {
     const { seed } = round
-    let left = 0
-    let nth = 0
+    const rows = new Map<string, { length: number; nth: number }>()
     return ({ name, document }: SeenCommand) => {
-      if (!commands.includes(name) || document()['autocommit'] !== false) return undefined
-      if (left === 0) {
-        if (round.times > 0 && seed.integer(1, 100) > percent) return undefined
-        left = seed.integer(1, rowMax)
-        nth = 0
-      }
-      left -= 1
-      nth += 1
+      if (!commands.includes(name)) return undefined
+      const { autocommit, lsid, txnNumber } = document()
+      if (autocommit !== false) return undefined
+      const transaction = `${lsid.id.toString('hex')} ${txnNumber}`
+      const isSpared = round.times > 0 && seed.integer(1, 100) > percent
+      const row = rows.get(transaction) ?? { length: isSpared ? 0 : seed.integer(1, rowMax), nth: 0 }
+      rows.set(transaction, row)
+      row.nth += 1
+      if (row.nth > row.length) return undefined
       round.struck()
-      return draw(round, nth)
+      return draw(round, row.nth)
     }
   }
 }
@@ -76,8 +76,6 @@ export const replyFaults: readonly TransactionFault[] = [
     name: 'commit-reply-cut-then-refused',
     about: 'A commit is done, its reply is cut off, and the next try is refused for good or without a label',
     members: 1,
-    explains: { any: ['COMMIT_UNKNOWN'] },
-    load: { deadlineMs: [4000, 6000] },
     breaks: breaking({
       commands: commit,
       percent: 30,
