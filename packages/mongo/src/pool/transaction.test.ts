@@ -1,7 +1,13 @@
 import { type Activity, deadlineIn } from '@strata/db-context'
 import { ClientSession, Db, MongoClient } from 'mongodb'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it, type MockInstance, onTestFinished, vi } from 'vitest'
 import { MongoTransaction, type TransactionPool } from './transaction.ts'
+
+let killed: MockInstance<Db['command']>
+beforeEach(() => {
+  killed = vi.spyOn(Db.prototype, 'command').mockResolvedValue({})
+})
+afterEach(() => killed.mockRestore())
 
 const activity: Activity = {
   phase: 'holding',
@@ -91,21 +97,23 @@ it.each([
   expect(tries()).toBe(expected)
 })
 
-it('never lends the id of a session that is being killed to the next one', async () => {
-  const killed = vi.spyOn(Db.prototype, 'command').mockResolvedValue({})
-  onTestFinished(() => killed.mockRestore())
+it.each([
+  ['was never sent', queueFull, { code: 'POOL_TIMEOUT', outcome: 'not-applied' }],
+  ['is in doubt', network, { code: 'COMMIT_UNKNOWN', outcome: 'unknown' }],
+  ['was refused for good', refused, refused],
+])('ends the session of a commit that %s, and never lends its id to the next one', async (_, error, expected) => {
   const client = new MongoClient('mongodb://127.0.0.1')
-  const { transaction } = failing({ client, errors: [queueFull], deadlineMs: 0 })
+  const { transaction } = failing({ client, errors: [error], deadlineMs: 0 })
   const id = transaction.session.id?.id.toString('hex')
-  expect(await failure(transaction)).toMatchObject({ code: 'POOL_TIMEOUT', outcome: 'not-applied' })
+  expect(await failure(transaction)).toMatchObject(expected)
   await transaction.end()
   expect(killed).toHaveBeenCalledExactlyOnceWith({ killSessions: [transaction.session.id] })
   expect(client.startSession().id?.id.toString('hex')).not.toBe(id)
 })
 
-it('lends the id of a session that has ended well', async () => {
+it('lends the id of a session whose transaction the server has ended', async () => {
   const client = new MongoClient('mongodb://127.0.0.1')
-  const { transaction } = failing({ client, errors: [refused] })
+  const { transaction } = failing({ client, errors: [conflict] })
   const id = transaction.session.id?.id.toString('hex')
   await failure(transaction)
   await transaction.end()
