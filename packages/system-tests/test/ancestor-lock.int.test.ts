@@ -50,7 +50,8 @@ beforeAll(async () => {
     return modifiedCount
   })
   worker.handle(renameDeeper, data => deeper.pushAsync(rename, data))
-  await worker.start()
+  // What is measured is the end of a wait, and no first connection.
+  await Promise.all([worker.start(), db.start(), queues.start(), deeper.start()])
   stops.push(
     () => worker.stop({ deadlineMs: 1000 }),
     () => queues.stop({ deadlineMs: 1000 }),

@@ -22,7 +22,7 @@ afterAll(async () => {
 })
 
 function open() {
-  const store = mongoDatasource({ name: 'school', url: proxy.url, database, serverSelectionTimeoutMs: 500 })
+  const store = mongoDatasource({ name: 'school', url: proxy.url, database, serverSelectionTimeoutMs: 2000 })
   const db = createDbContext({ datasources: [store] })
   const queues = createQueues({ db, redis: inject('redisUrl'), prefix: database })
   stops.push(
@@ -43,23 +43,25 @@ async function enrol({ db, queues, students }: ReturnType<typeof open>, beforeCo
     id = (await queues.push(mail, { to: 'ada' })).id
     beforeCommit()
   }
-  const begun = db.run(() => db.transaction.begin(body, { deadlineMs: 2000 }))
+  const begun = db.run(() => db.transaction.begin(body, { deadlineMs: 6000 }))
   const error = await begun.catch((thrown: unknown) => thrown)
   return { error, id, hooks, isSent: (await queues.queue(mail).getJob(id)) !== undefined }
 }
 
 test('a push whose transaction has an unknown end is not sent, and is named by the error', async () => {
   const opened = open()
+  await Promise.all([opened.db.start(), opened.queues.start()])
   const swallowed = Promise.withResolvers<void>()
   const enrolling = enrol(opened, () => {
     proxy.blackhole()
     const isLost = () => proxy.connections.some(({ lostBytes }) => lostBytes() > 0)
-    until(isLost, { deadlineMs: 1000, message: 'the commit to be on its way' }).then(
+    until(isLost, { deadlineMs: 5000, message: 'the commit to be on its way' }).then(
       () => swallowed.resolve(),
       swallowed.reject,
     )
   })
-  await swallowed.promise
+  // A body that failed before it came so far would have nothing swallowed.
+  await Promise.race([swallowed.promise, enrolling])
   proxy.refuse(true)
   proxy.cut()
   const { error, id, ...became } = await enrolling
