@@ -33,7 +33,9 @@ export class MongoTransaction implements DatasourceTransaction {
   readonly session: ClientSession
   readonly #pool: TransactionPool
   readonly #begin: BeginOptions
+  readonly #onEnd: (() => void)[] = []
   #isReady = false
+  #statements = 0
 
   constructor(pool: TransactionPool, begin: BeginOptions) {
     this.#pool = pool
@@ -54,6 +56,7 @@ export class MongoTransaction implements DatasourceTransaction {
 
   /** Its session has to be known before it holds anything: whoever finds this process dead ends it. */
   ready(): Promise<void> | undefined {
+    this.#statements += 1
     if (this.#isReady) return undefined
     const registered = this.#pool.sessions?.register(this.session, this.#pool.client)
     this.#isReady = registered === undefined
@@ -88,7 +91,17 @@ export class MongoTransaction implements DatasourceTransaction {
     await this.#send(() => this.session.abortTransaction()).catch(() => {})
   }
 
+  /** True in its first statement: until then it has no snapshot, and holds nothing that others wait for. */
+  get isFirst(): boolean {
+    return this.#statements <= 1
+  }
+
+  onEnd(call: (() => void) | undefined): void {
+    if (call) this.#onEnd.push(call)
+  }
+
   async end(): Promise<void> {
+    for (const call of this.#onEnd) call()
     await this.session.endSession()
   }
 

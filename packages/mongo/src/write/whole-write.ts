@@ -1,6 +1,7 @@
 import type { MongoBinding } from '../door.ts'
 import { type Call, invoke, send, whatOf } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
+import { turnOf } from './turn-of.ts'
 import { Writing } from './writing.ts'
 
 /**
@@ -11,6 +12,10 @@ export async function runWhole(binding: MongoBinding, call: Call): Promise<unkno
   const writing = new Writing(binding, call)
   if (!binding.transaction) writing.check()
   return await binding.statement(whatOf(call), async target => {
+    if (target.transaction) {
+      const turn = turnOf(call, target)
+      target.transaction.onEnd(turn instanceof Promise ? await turn : turn)
+    }
     const limit = timeLimit(call.door.settings.operationTimeoutMs, call.options?.maxTimeMS, target.deadline)
     try {
       const result = await send(call, { target, limit, run: () => invoke(call, target, limit) })
