@@ -11,7 +11,8 @@ import type { Transaction } from './transaction.ts'
 export async function attempt<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
   try {
     const value = await cutShort(transaction, body)
-    await transaction.close()
+    const closing = transaction.close()
+    if (closing) await closing
     if (transaction.failure) throw rollbackOnly(transaction)
     await commit(transaction)
     return value
@@ -42,19 +43,31 @@ async function rollBack(transaction: Transaction, cause: unknown): Promise<void>
 }
 
 /** A body that does not end in time, or whose unit is given up, is left behind; what it still tries here is refused. */
-async function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
   const { outerSignal } = transaction
-  const cut = Promise.withResolvers<never>()
-  const disarm = at(transaction.deadline, () => cut.reject(timedOut(transaction)))
-  const onAbort = () => cut.reject(outerSignal.reason)
-  outerSignal.addEventListener('abort', onAbort, { once: true })
-  try {
-    if (outerSignal.aborted) throw outerSignal.reason
-    return await Promise.race([body(), cut.promise])
-  } finally {
-    disarm()
-    outerSignal.removeEventListener('abort', onAbort)
-  }
+  if (outerSignal.aborted) return Promise.reject(outerSignal.reason)
+  // By hand: a race in an async function makes four promises more for each transaction.
+  return new Promise<T>((resolve, reject) => {
+    const fail = (reason: unknown) => {
+      settle()
+      reject(reason)
+    }
+    const onAbort = () => fail(outerSignal.reason)
+    const disarm = at(transaction.deadline, () => fail(timedOut(transaction)))
+    const settle = () => {
+      disarm()
+      outerSignal.removeEventListener('abort', onAbort)
+    }
+    outerSignal.addEventListener('abort', onAbort, { once: true })
+    try {
+      Promise.resolve(body()).then(value => {
+        settle()
+        resolve(value)
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
 }
 
 const effectsOf = ({ effects, calls }: Transaction): string[] => [...effects, ...calls]

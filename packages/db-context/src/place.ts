@@ -3,6 +3,7 @@ import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 import { hasCode } from './error.ts'
 import { describePool, type LevelPool } from './pool.ts'
 import { lockBlockedError, putBackAfterMs } from './put-back.ts'
+import type { Hold, Rank } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import type { RetryBudget } from './retry.ts'
 import { innermostOpen, type Scope } from './scope.ts'
@@ -80,6 +81,24 @@ async function unwind(transaction: Transaction, { scope, signal, steps }: Place,
   await budget.unwind(error, signal)
 }
 
+/** What it is called is put together only for the error of somebody who would wait behind it. */
+class ConnectionHold implements Hold {
+  readonly rank: Rank
+  readonly unit: string
+  readonly #at: Place
+
+  constructor(at: Place) {
+    this.rank = at.pool.rank
+    this.unit = at.scope.unit.id
+    this.#at = at
+  }
+
+  get what(): string {
+    const { id, name, pool } = this.#at
+    return `the connection of transaction ${name ?? id} on ${describePool(pool)}`
+  }
+}
+
 export function newTransaction(at: Place, activity: Activity): Transaction {
   const { id, name, terms, scope, datasource, pool } = at
   const { readConcern, writeConcern } = terms
@@ -95,11 +114,7 @@ export function newTransaction(at: Place, activity: Activity): Transaction {
     terms,
     deadline,
     outerSignal: at.signal,
-    hold: {
-      rank: pool.rank,
-      unit: scope.unit.id,
-      what: `the connection of transaction ${name ?? id} on ${describePool(pool)}`,
-    },
+    hold: new ConnectionHold(at),
     handle: pool.adapter.begin({ id, deadline, activity, concerns }),
     steps: at.steps,
   })

@@ -57,15 +57,17 @@ export class Transaction implements HookOwner {
   /** Why a conflict that outlasts every retry was probably no stranger's. */
   suspicion: Error | undefined
   state: TransactionState = 'open'
-  readonly #abort = new AbortController()
+  /** Made when it is asked for: most transactions have nobody who listens, and one costs as much as a statement. */
+  #abort: AbortController | undefined
   readonly #closers = new Set<() => Promise<void>>()
   /** Attempts of transactions of their own that the body has begun deeper, or on another datasource. */
   readonly #inner = new Set<Promise<unknown>>()
-  /** Made when it is asked for: most transactions enclose none, and one costs as much as a statement. */
   #innerAbort: AbortController | undefined
-  #tail: Promise<unknown> = Promise.resolve()
+  /** The end of the last statement, once there was one; none under way where it is undefined. */
+  #tail: Promise<unknown> | undefined
   #stepCount = 0
   #heldUp: Set<unknown> | undefined
+  #rolledBack: { readonly cause: unknown } | undefined
   #closed = false
   #failure: TransactionFailure | undefined
   #serverFailure: { readonly cause: unknown } | undefined
@@ -86,6 +88,10 @@ export class Transaction implements HookOwner {
 
   /** Aborted when the transaction is rolled back. */
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#rolledBack) this.#abort.abort(this.#rolledBack.cause)
+    }
     return this.#abort.signal
   }
 
@@ -155,8 +161,9 @@ export class Transaction implements HookOwner {
     return this.#innerAbort.signal
   }
 
-  async innerEnded(): Promise<void> {
-    await Promise.all(this.#inner)
+  /** Resolves when all that it encloses is over; no promise where there is nothing. */
+  innerEnded(): Promise<unknown> | undefined {
+    return this.#inner.size > 0 ? Promise.all(this.#inner) : undefined
   }
 
   /** Calls `close` before the transaction ends, or now if it has. */
@@ -177,30 +184,41 @@ export class Transaction implements HookOwner {
    */
   statement<T>(run: () => Promise<T>): Promise<T> {
     if (this.state !== 'open') return Promise.reject(this.#ended())
-    const turn = this.#tail.then(() => {
-      if (this.signal.aborted || !this.isOpen) throw this.#ended()
-      return run()
-    })
-    this.#tail = turn.catch(() => {})
+    const turn = this.#tail ? this.#tail.then(() => this.#turn(run)) : run()
+    const over = () => {
+      if (this.#tail === tail) this.#tail = undefined
+    }
+    const tail: Promise<void> = turn.then(over, over)
+    this.#tail = tail
     return turn
+  }
+
+  #turn<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#rolledBack || !this.isOpen) throw this.#ended()
+    return run()
   }
 
   /**
    * Takes no more statements and waits for those already issued. After a failure (`cause` given) the ones that have not
-   * begun are refused instead.
+   * begun are refused instead. No promise where there is nothing to wait for.
    */
-  async close(failure?: { readonly cause: unknown }): Promise<void> {
+  close(failure?: { readonly cause: unknown }): Promise<unknown> | undefined {
     this.state = 'ending'
     if (failure) {
       this.fail(failure.cause)
-      this.#abort.abort(failure.cause)
+      this.#rolledBack = failure
+      this.#abort?.abort(failure.cause)
     }
     this.#innerAbort?.abort(this.#outlived())
-    await this.#tail
+    return this.#tail ? this.#tail.then(() => this.#runClosers()) : this.#runClosers()
+  }
+
+  #runClosers(): Promise<unknown> | undefined {
     this.#closed = true
+    if (this.#closers.size === 0) return undefined
     const closers = [...this.#closers]
     this.#closers.clear()
-    await Promise.allSettled(closers.map(close => close()))
+    return Promise.allSettled(closers.map(close => close()))
   }
 
   #outlived() {

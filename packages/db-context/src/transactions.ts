@@ -91,7 +91,7 @@ export class Transactions {
         if (!('value' in run)) await repeat(run, place, budget)
         else {
           place.steps.succeed()
-          await this.#hooks.run(scope, last, 'afterCommit')
+          if (last.afterCommit.length > 0) await this.#hooks.run(scope, last, 'afterCommit')
           return run.value
         }
       }
@@ -137,7 +137,8 @@ export class Transactions {
   async #attempt<T>(at: Place, work: Work<T>): Promise<Run<T>> {
     const activity = this.#activity(at)
     try {
-      const permit = await this.#options.statements.permit(at, activity, at.wait)
+      const granted = this.#options.statements.permit(at, activity, at.wait)
+      const permit = granted instanceof Promise ? await granted : granted
       let run: Run<T>
       try {
         activity.phase = 'holding'
@@ -145,7 +146,8 @@ export class Transactions {
       } finally {
         permit.release()
       }
-      await run.transaction.innerEnded()
+      const inner = run.transaction.innerEnded()
+      if (inner) await inner
       return run
     } finally {
       this.#options.ledger.end(activity)
@@ -188,8 +190,8 @@ export class Transactions {
  * begin, until it has been rolled back.
  */
 function noteEffects(scope: Scope, what: string): (isEffect: boolean) => void {
-  const around = [...openTransactions(scope)]
-  if (around.length === 0) return () => {}
+  const around = openTransactions(scope)
+  if (around.length === 0) return noteNothing
   const waiting = around.filter(({ hold }) => hold.unit === scope.unit.id)
   const others = around.filter(({ hold }) => hold.unit !== scope.unit.id)
   for (const { effects } of others) effects.push(what)
@@ -198,6 +200,8 @@ function noteEffects(scope: Scope, what: string): (isEffect: boolean) => void {
     else for (const { effects } of others) effects.splice(effects.indexOf(what), 1)
   }
 }
+
+const noteNothing = (): void => {}
 
 /** @throws CONFIG, and whatever the body throws */
 async function join<T>(transaction: Transaction, work: Work<T>): Promise<T> {

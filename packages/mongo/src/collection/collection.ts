@@ -107,8 +107,17 @@ function runBound(call: Call): Promise<unknown> {
   }
 }
 
-async function runWrite(call: Call): Promise<unknown> {
-  const binding = bind(call)
+/** As {@link runBound}; what fails in a transaction is in no doubt. */
+function runWrite(call: Call): Promise<unknown> {
+  try {
+    const binding = bind(call)
+    return binding.transaction ? runWhole(binding, call) : runAlone(binding, call)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+async function runAlone(binding: MongoBinding, call: Call): Promise<unknown> {
   try {
     if (isSliceable(binding, call)) return await runSliced(binding, call)
     return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runWhole(binding, call))
