@@ -12,7 +12,7 @@ export async function attempt<T>(transaction: Transaction, body: () => Promise<T
   try {
     const value = await cutShort(transaction, body)
     const closing = transaction.close()
-    if (closing) await closing
+    if (closing !== undefined) await closing
     if (transaction.failure) throw rollbackOnly(transaction)
     await commit(transaction)
     return value
@@ -44,21 +44,20 @@ async function rollBack(transaction: Transaction, cause: unknown): Promise<void>
 
 /** A body that does not end in time, or whose unit is given up, is left behind; what it still tries here is refused. */
 function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
-  const { outerSignal } = transaction
-  if (outerSignal.aborted) return Promise.reject(outerSignal.reason)
+  const { outer } = transaction
+  if (outer.signal.aborted) return Promise.reject(outer.signal.reason)
   // By hand: a race in an async function makes four promises more for each transaction.
   return new Promise<T>((resolve, reject) => {
     const fail = (reason: unknown) => {
       settle()
       reject(reason)
     }
-    const onAbort = () => fail(outerSignal.reason)
     const disarm = at(transaction.deadline, () => fail(timedOut(transaction)))
     const settle = () => {
       disarm()
-      outerSignal.removeEventListener('abort', onAbort)
+      forget()
     }
-    outerSignal.addEventListener('abort', onAbort, { once: true })
+    const forget = outer.onAbort(() => fail(outer.signal.reason))
     try {
       Promise.resolve(body()).then(value => {
         settle()

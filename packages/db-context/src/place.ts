@@ -1,6 +1,7 @@
 import type { Activity } from './datasource.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 import { hasCode } from './error.ts'
+import type { Outer } from './outer.ts'
 import { describePool, type LevelPool } from './pool.ts'
 import { lockBlockedError, putBackAfterMs } from './put-back.ts'
 import type { Hold, Rank } from './rank.ts'
@@ -22,8 +23,8 @@ export interface Place {
   readonly datasource: string
   readonly pool: LevelPool
   readonly enclosing: Transaction | undefined
-  /** Aborted when the unit of work, or the transaction around this one, is over. */
-  readonly signal: AbortSignal
+  /** Given up when the unit of work, or the transaction around this one, is over. */
+  readonly outer: Outer
   readonly wait: PoolWait
   readonly steps: Steps
   /** Of the whole: counted from the first permit, and not begun anew by an attempt. */
@@ -44,7 +45,8 @@ export type Run<T> = { readonly transaction: Transaction; readonly value: T } | 
  * @throws the error of the last attempt, or why there is no other
  */
 export async function repeat({ transaction, error }: Failed, at: Place, budget: RetryBudget): Promise<void> {
-  const { scope, pool, signal, steps } = at
+  const { scope, pool, outer, steps } = at
+  const { signal } = outer
   if (transaction.isHeldUpBy(transaction.failure?.cause)) return await unwind(transaction, at, budget)
   const own = transaction.serverFailure
   if (!own || own.cause !== transaction.failure?.cause || transaction.state !== 'rolled-back') throw error
@@ -71,7 +73,8 @@ export async function repeat({ transaction, error }: Failed, at: Place, budget: 
  *
  * @throws the error of the work, RETRY_UNSAFE, TRANSACTION_TIMEOUT
  */
-async function unwind(transaction: Transaction, { scope, signal, steps }: Place, budget: RetryBudget): Promise<void> {
+async function unwind(transaction: Transaction, { scope, outer, steps }: Place, budget: RetryBudget): Promise<void> {
+  const { signal } = outer
   const error = transaction.failure?.cause
   if (transaction.state !== 'rolled-back' || budget.isOff || signal.aborted || scope.unit.ended) throw error
   if (innermostOpen(scope) || scope.unit.chain.some(({ writes = [] }) => writes.length > 0)) throw error
@@ -113,7 +116,7 @@ export function newTransaction(at: Place, activity: Activity): Transaction {
     level: scope.level,
     terms,
     deadline,
-    outerSignal: at.signal,
+    outer: at.outer,
     hold: new ConnectionHold(at),
     handle: pool.adapter.begin({ id, deadline, activity, concerns }),
     steps: at.steps,

@@ -122,7 +122,7 @@ export class Statements {
     activity.phase = 'running'
     try {
       const making = transaction.handle.ready?.()
-      if (making) await making
+      if (making !== undefined) await making
       return await work.run(new InnerTarget(at, transaction, activity))
     } catch (error) {
       transaction.failOnServer(error, at.pool.adapter.classify(error))

@@ -1,6 +1,7 @@
 import type { DatasourceTransaction } from './datasource.ts'
 import type { Deadline } from './deadline.ts'
 import type { Hook, HookOwner } from './hooks.ts'
+import type { Outer } from './outer.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import type { Steps } from './steps.ts'
@@ -18,7 +19,7 @@ export interface TransactionOptions {
   readonly terms: TransactionTerms
   readonly deadline: Deadline
   /** Of the unit of work and of a transaction around this one: when they are given up, so is this. */
-  readonly outerSignal: AbortSignal
+  readonly outer: Outer
   readonly hold: Hold
   readonly handle: DatasourceTransaction
   readonly steps: Steps
@@ -42,7 +43,7 @@ export class Transaction implements HookOwner {
   readonly level: number
   readonly terms: TransactionTerms
   readonly deadline: Deadline
-  readonly outerSignal: AbortSignal
+  readonly outer: Outer
   readonly hold: Hold
   readonly handle: DatasourceTransaction
   readonly steps: Steps
@@ -80,7 +81,7 @@ export class Transaction implements HookOwner {
     this.level = options.level
     this.terms = options.terms
     this.deadline = options.deadline
-    this.outerSignal = options.outerSignal
+    this.outer = options.outer
     this.hold = options.hold
     this.handle = options.handle
     this.steps = options.steps
@@ -184,7 +185,7 @@ export class Transaction implements HookOwner {
    */
   statement<T>(run: () => Promise<T>): Promise<T> {
     if (this.state !== 'open') return Promise.reject(this.#ended())
-    const turn = this.#tail ? this.#tail.then(() => this.#turn(run)) : run()
+    const turn = this.#tail !== undefined ? this.#tail.then(() => this.#turn(run)) : run()
     const over = () => {
       if (this.#tail === tail) this.#tail = undefined
     }
@@ -210,7 +211,7 @@ export class Transaction implements HookOwner {
       this.#abort?.abort(failure.cause)
     }
     this.#innerAbort?.abort(this.#outlived())
-    return this.#tail ? this.#tail.then(() => this.#runClosers()) : this.#runClosers()
+    return this.#tail !== undefined ? this.#tail.then(() => this.#runClosers()) : this.#runClosers()
   }
 
   #runClosers(): Promise<unknown> | undefined {

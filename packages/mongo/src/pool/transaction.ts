@@ -33,7 +33,7 @@ export class MongoTransaction implements DatasourceTransaction {
   readonly session: ClientSession
   readonly #pool: TransactionPool
   readonly #begin: BeginOptions
-  readonly #onEnd: (() => void)[] = []
+  #onEnd: (() => void)[] | undefined
   #isReady = false
   #statements = 0
 
@@ -49,9 +49,7 @@ export class MongoTransaction implements DatasourceTransaction {
       maxCommitTimeMS: pool.writeConcernTimeoutMs,
     })
     // Whoever got hold of the session could end this transaction, and have another one committed in its place.
-    this.session.startTransaction = () => {
-      throw takenError('startTransaction')
-    }
+    this.session.startTransaction = refuseStart
   }
 
   /** Its session has to be known before it holds anything: whoever finds this process dead ends it. */
@@ -97,12 +95,14 @@ export class MongoTransaction implements DatasourceTransaction {
   }
 
   onEnd(call: (() => void) | undefined): void {
-    if (call) this.#onEnd.push(call)
+    if (call === undefined) return
+    this.#onEnd ??= []
+    this.#onEnd.push(call)
   }
 
-  async end(): Promise<void> {
-    for (const call of this.#onEnd) call()
-    await this.session.endSession()
+  end(): Promise<void> {
+    if (this.#onEnd) for (const call of this.#onEnd) call()
+    return this.session.endSession()
   }
 
   #send<T>(send: () => Promise<T>): Promise<T> {
@@ -145,6 +145,10 @@ export class MongoTransaction implements DatasourceTransaction {
       }
     }
   }
+}
+
+function refuseStart(): never {
+  throw takenError('startTransaction')
 }
 
 const isUnsent = (error: unknown) =>

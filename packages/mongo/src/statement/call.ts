@@ -23,6 +23,8 @@ export interface Call {
   readonly door: Door
   /** The name of the collection. */
   readonly collection: string
+  /** The same with its database. */
+  readonly namespace: string
   readonly method: string
   readonly spec: Method
   readonly args: readonly unknown[]

@@ -7,7 +7,7 @@ import type { EndTurn } from './turns.ts'
 export function documentOf(call: Call): string | undefined {
   const { ids, isComplete } = namedBy(call)
   const [id] = ids
-  return isComplete && ids.length === 1 ? `${call.door.settings.database}.${call.collection} ${id}` : undefined
+  return isComplete && ids.length === 1 ? `${call.namespace} ${id}` : undefined
 }
 
 /**

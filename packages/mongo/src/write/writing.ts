@@ -13,8 +13,8 @@ export function noteDoubt(binding: MongoBinding, call: Call, error: unknown): vo
 }
 
 /** Tells that a collection is written, by something that does not say which documents. */
-export function noteWrite(binding: MongoBinding, { door, collection }: Pick<Call, 'door' | 'collection'>): void {
-  binding.wrote?.({ collection: `${door.settings.database}.${collection}`, ids: [], isComplete: false })
+export function noteWrite(binding: MongoBinding, { namespace }: Pick<Call, 'namespace'>): void {
+  binding.wrote?.({ collection: namespace, ids: [], isComplete: false })
 }
 
 /** How a write is held up. */
@@ -69,8 +69,7 @@ export class Writing {
   }
 
   #set({ ids, isComplete }: Named): DocumentSet {
-    const { door, collection } = this.#call
-    return { collection: `${door.settings.database}.${collection}`, ids, isComplete }
+    return { collection: this.#call.namespace, ids, isComplete }
   }
 
   /** Undefined where nothing was. */
