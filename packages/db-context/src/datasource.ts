@@ -73,6 +73,8 @@ export interface DatasourcePool<Tx extends DatasourceTransaction = DatasourceTra
 
 export interface BeginOptions {
   readonly id: string
+  /** True when an attempt of the same transaction was rolled back before. */
+  readonly isRepeated?: boolean
   readonly deadline: Deadline
   /** The transaction's own entry in the ledger: its commit and abort may wait for one of the driver's connections. */
   readonly activity: Activity

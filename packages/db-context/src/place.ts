@@ -105,6 +105,7 @@ class ConnectionHold implements Hold {
 export function newTransaction(at: Place, activity: Activity): Transaction {
   const { id, name, terms, scope, datasource, pool } = at
   const { readConcern, writeConcern } = terms
+  const isRepeated = at.deadline !== undefined
   at.deadline ??= Math.min(deadlineIn(terms.deadlineMs), scope.unit.deadline)
   const { deadline } = at
   const concerns = { ...(readConcern && { readConcern }), ...(writeConcern && { writeConcern }) }
@@ -118,7 +119,7 @@ export function newTransaction(at: Place, activity: Activity): Transaction {
     deadline,
     outer: at.outer,
     hold: new ConnectionHold(at),
-    handle: pool.adapter.begin({ id, deadline, activity, concerns }),
+    handle: pool.adapter.begin({ id, isRepeated, deadline, activity, concerns }),
     steps: at.steps,
   })
 }

@@ -94,6 +94,10 @@ export class MongoTransaction implements DatasourceTransaction {
     return this.#statements <= 1
   }
 
+  get isRepeated(): boolean {
+    return this.#begin.isRepeated ?? false
+  }
+
   onEnd(call: (() => void) | undefined): void {
     if (call === undefined) return
     this.#onEnd ??= []

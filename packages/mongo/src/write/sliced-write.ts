@@ -19,6 +19,7 @@ import {
 } from './slice.ts'
 import { lockTimeout } from './tries.ts'
 import { documentOf, turnOf } from './turn-of.ts'
+import type { EndTurn } from './turns.ts'
 import { Writing } from './writing.ts'
 
 /** Between two tries of a write for which the server had no ticket: 25 to 50 ms. */
@@ -127,12 +128,20 @@ class SlicedWrite {
   /** One slice, in its turn among the writes of this process. */
   async #slice(target: MongoTarget): Promise<SliceRun> {
     const turn = turnOf(this.#call, target)
-    const end = turn instanceof Promise ? await turn : turn
+    const end = turn instanceof Promise ? await this.#turn(turn) : turn
     try {
       return await this.#send(target)
     } finally {
       end?.()
     }
+  }
+
+  /** The wait for it is one for the document, too. */
+  async #turn(turn: Promise<EndTurn | undefined>): Promise<EndTurn | undefined> {
+    const begun = performance.now()
+    const end = await turn
+    this.#progress = afterPause(this.#progress, performance.now() - begun)
+    return end
   }
 
   async #send(target: MongoTarget): Promise<SliceRun> {

@@ -1,7 +1,7 @@
 import { remainingMs } from '@strata/db-context'
 import type { Call, MongoTarget } from '../statement/call.ts'
 import { namedBy } from './named.ts'
-import type { EndTurn } from './turns.ts'
+import type { EndTurn, TurnKind } from './turns.ts'
 
 /** Names the one document that a write is of; none for a write that does not say which it is. */
 export function documentOf(call: Call): string | undefined {
@@ -9,6 +9,9 @@ export function documentOf(call: Call): string | undefined {
   const [id] = ids
   return isComplete && ids.length === 1 ? `${call.namespace} ${id}` : undefined
 }
+
+const kindOf = (transaction: MongoTarget['transaction']): TurnKind =>
+  transaction ? (transaction.isRepeated ? 'repeated' : 'transaction') : 'plain'
 
 /**
  * The turn of a write that has its connection. A transaction waits only with its first statement: later it would wait with a
@@ -20,7 +23,7 @@ export function turnOf(call: Call, target: MongoTarget): EndTurn | undefined | P
   const document = documentOf(call)
   if (document === undefined) return undefined
   const { transaction, level, deadline } = target
-  const kind = transaction ? 'transaction' : 'plain'
+  const kind = kindOf(transaction)
   // Of one level only: a connection that waits for a shallower one's would be missing where that one's deeper work needs it.
   const key = `${level} ${document}`
   if (transaction && !transaction.isFirst) return door.turns.tryTake(key, kind)

@@ -46,6 +46,18 @@ it('lets plain writes go together, and one transaction at a time between them', 
   expect(turns.size).toBe(0)
 })
 
+it('puts a transaction that was rolled back already before those that were not', async () => {
+  const { had, take, end } = recorder(new Turns())
+  take('t1', 'transaction')
+  take('t2', 'transaction')
+  take('r1', 'repeated')
+  take('r2', 'repeated')
+  await end('t1')
+  await end('r1')
+  await end('r2')
+  expect(had).toEqual(['t1', 'r1', 'r2', 't2'])
+})
+
 it('gives each document its own turns', () => {
   const turns = new Turns()
   expect(turns.tryTake('a', 'transaction')).toBeTypeOf('function')

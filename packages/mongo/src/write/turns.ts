@@ -4,8 +4,11 @@ const turnMsMax = 20
 /** The longest that one write waits for its turn, however fast the others take theirs. */
 const waitMsMax = 200
 
-/** Plain writes of one document go to the server together, transactions that write it alone. */
-export type TurnKind = 'plain' | 'transaction'
+/**
+ * Plain writes of one document go to the server together, transactions that write it alone. One that has been rolled back
+ * already, by others than those of its line, is before the rest: its `lockWaitMs` runs, and is to be spent on tries.
+ */
+export type TurnKind = 'plain' | 'transaction' | 'repeated'
 
 /** To be called when the write is over, or the transaction that it is in. */
 export type EndTurn = () => void
@@ -48,9 +51,9 @@ export class Turns {
 
 class Line {
   readonly #onEmpty: () => void
-  readonly #waiting = { plain: new Set<Waiting>(), transaction: new Set<Waiting>() }
+  readonly #waiting = { plain: new Set<Waiting>(), transaction: new Set<Waiting>(), repeated: new Set<Waiting>() }
   /** Turns under way: any number of plain writes, or one transaction. */
-  #taken = { plain: 0, transaction: 0 }
+  readonly #taken = { plain: 0, transaction: 0, repeated: 0 }
   #movedAt = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -59,10 +62,10 @@ class Line {
   }
 
   isFree(kind: TurnKind): boolean {
-    const { plain, transaction } = this.#taken
-    if (transaction > 0) return false
+    const { plain, transaction, repeated } = this.#taken
+    if (transaction + repeated > 0) return false
     // A plain write that comes later would keep a transaction that waits already from ever having its turn.
-    return kind === 'plain' ? this.#waiting.transaction.size === 0 : plain === 0
+    return kind === 'plain' ? this.#nextTransaction === undefined : plain === 0
   }
 
   take(kind: TurnKind): EndTurn {
@@ -86,13 +89,20 @@ class Line {
     return promise
   }
 
+  get #nextTransaction(): 'repeated' | 'transaction' | undefined {
+    const { repeated, transaction } = this.#waiting
+    if (repeated.size > 0) return 'repeated'
+    return transaction.size > 0 ? 'transaction' : undefined
+  }
+
   #next(ended: TurnKind): void {
     if (this.#taken.plain > 0) return
-    const { plain, transaction } = this.#waiting
-    const [first] = transaction
-    if (ended === 'transaction' && plain.size > 0) for (const waiting of plain) this.#grant('plain', waiting)
-    else if (first) this.#grant('transaction', first)
-    else this.#empty()
+    const { plain } = this.#waiting
+    const kind = ended !== 'plain' && plain.size > 0 ? 'plain' : this.#nextTransaction
+    if (kind === undefined) this.#empty()
+    else
+      for (const waiting of kind === 'plain' ? [...plain] : [...this.#waiting[kind]].slice(0, 1))
+        this.#grant(kind, waiting)
   }
 
   #grant(kind: TurnKind, waiting: Waiting): void {

@@ -44,7 +44,9 @@ export class Writing {
     const { transaction } = this.#binding
     // What stands alone holds nothing any more: its documents need not be told apart.
     const named = transaction ? this.#changed(result) : unnamed
-    if (named) this.#binding.wrote?.({ ...this.#set(named), areNew: this.#areNew })
+    if (!named) return
+    const { ids, isComplete } = named
+    this.#binding.wrote?.({ collection: this.#call.namespace, ids, isComplete, areNew: this.#areNew })
   }
 
   /** The error that a write which others hold up has to end with now. */
