@@ -1,5 +1,5 @@
 /** A turn that takes longer waits for something itself: those behind it go to the server then, which keeps nothing of theirs. */
-const turnMsMax = 20
+const turnMsMax = 50
 
 /** The longest that one write waits for its turn, however fast the others take theirs. */
 const waitMsMax = 200
@@ -99,10 +99,14 @@ class Line {
     if (this.#taken.plain > 0) return
     const { plain } = this.#waiting
     const kind = ended !== 'plain' && plain.size > 0 ? 'plain' : this.#nextTransaction
-    if (kind === undefined) this.#empty()
-    else
-      for (const waiting of kind === 'plain' ? [...plain] : [...this.#waiting[kind]].slice(0, 1))
-        this.#grant(kind, waiting)
+    if (kind === undefined) {
+      this.#empty()
+      return
+    }
+    for (const waiting of [...this.#waiting[kind]]) {
+      this.#grant(kind, waiting)
+      if (kind !== 'plain') return
+    }
   }
 
   #grant(kind: TurnKind, waiting: Waiting): void {
