@@ -14,7 +14,8 @@ const unpushedPrintedMax = 5
 export async function attempt<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
   try {
     const value = await cutShort(transaction, body)
-    await transaction.close()
+    const closing = transaction.close()
+    if (closing !== undefined) await closing
     if (transaction.failure) throw rollbackOnly(transaction)
     await commit(transaction)
     return value
@@ -62,19 +63,30 @@ async function rollBack(transaction: Transaction, cause: unknown): Promise<void>
 }
 
 /** A body that does not end in time, or whose unit is given up, is left behind; what it still tries here is refused. */
-async function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
-  const { outerSignal } = transaction
-  const cut = Promise.withResolvers<never>()
-  const disarm = at(transaction.deadline, () => cut.reject(timedOut(transaction)))
-  const onAbort = () => cut.reject(outerSignal.reason)
-  outerSignal.addEventListener('abort', onAbort, { once: true })
-  try {
-    if (outerSignal.aborted) throw outerSignal.reason
-    return await Promise.race([body(), cut.promise])
-  } finally {
-    disarm()
-    outerSignal.removeEventListener('abort', onAbort)
-  }
+function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+  const { outer } = transaction
+  if (outer.signal.aborted) return Promise.reject(outer.signal.reason)
+  // By hand: a race in an async function makes four promises more for each transaction.
+  return new Promise<T>((resolve, reject) => {
+    const fail = (reason: unknown) => {
+      settle()
+      reject(reason)
+    }
+    const disarm = at(transaction.deadline, () => fail(timedOut(transaction)))
+    const settle = () => {
+      disarm()
+      forget()
+    }
+    const forget = outer.onAbort(() => fail(outer.signal.reason))
+    try {
+      Promise.resolve(body()).then(value => {
+        settle()
+        resolve(value)
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
 }
 
 const effectsOf = ({ effects, calls }: Transaction): string[] => [...effects, ...calls]

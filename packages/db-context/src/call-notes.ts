@@ -41,7 +41,7 @@ function stepOf(scope: Scope, what: string): CallStep | undefined {
   const transaction = innermostOpen(scope)
   if (!transaction) return undefined
   const { steps } = transaction
-  const around = [...openTransactions(scope)]
+  const around = openTransactions(scope)
   return {
     id: transaction.nextStep(),
     owner: steps.root,

@@ -64,7 +64,7 @@ export interface DatasourcePool<Tx extends DatasourceTransaction = DatasourceTra
   transactionLifetime?(): Promise<TransactionLifetime>
   /** Begins a transaction that keeps its connection to itself. Sends nothing yet. @throws CONFIG for concerns it has not */
   begin(options: BeginOptions): Tx
-  /** What the driver itself has checked out and keeps waiting: under permits nobody waits here. */
+  /** What the driver itself has checked out and keeps waiting; asked for without permits only, under which nobody waits here. */
   usage(): { readonly inUse: number; readonly waiting: number }
   /** Reads an error of a statement, a commit or an abort. */
   classify(error: unknown): ErrorClass
@@ -73,6 +73,8 @@ export interface DatasourcePool<Tx extends DatasourceTransaction = DatasourceTra
 
 export interface BeginOptions {
   readonly id: string
+  /** True when an attempt of the same transaction was rolled back before. */
+  readonly isRepeated?: boolean
   readonly deadline: Deadline
   /** The transaction's own entry in the ledger: its commit and abort may wait for one of the driver's connections. */
   readonly activity: Activity

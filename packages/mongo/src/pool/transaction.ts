@@ -34,9 +34,11 @@ export class MongoTransaction implements DatasourceTransaction {
   readonly session: ClientSession
   readonly #pool: TransactionPool
   readonly #begin: BeginOptions
+  #onEnd: (() => void)[] | undefined
   #isReady = false
   /** Whether a commit may have reached the server. */
   #isSent = false
+  #statements = 0
 
   constructor(pool: TransactionPool, begin: BeginOptions) {
     this.#pool = pool
@@ -53,13 +55,12 @@ export class MongoTransaction implements DatasourceTransaction {
       this.#isSent = true
     })
     // Whoever got hold of the session could end this transaction, and have another one committed in its place.
-    this.session.startTransaction = () => {
-      throw takenError('startTransaction')
-    }
+    this.session.startTransaction = refuseStart
   }
 
   /** Its session has to be known before it holds anything: whoever finds this process dead ends it. */
   ready(): Promise<void> | undefined {
+    this.#statements += 1
     if (this.#isReady) return undefined
     const registered = this.#pool.sessions?.register(this.session, this.#pool.client)
     this.#isReady = registered === undefined
@@ -98,8 +99,24 @@ export class MongoTransaction implements DatasourceTransaction {
     if (this.session.serverSession.isDirty) this.#discard()
   }
 
-  async end(): Promise<void> {
-    await this.session.endSession()
+  /** True in its first statement: until then it has no snapshot, and holds nothing that others wait for. */
+  get isFirst(): boolean {
+    return this.#statements <= 1
+  }
+
+  get isRepeated(): boolean {
+    return this.#begin.isRepeated ?? false
+  }
+
+  onEnd(call: (() => void) | undefined): void {
+    if (call === undefined) return
+    this.#onEnd ??= []
+    this.#onEnd.push(call)
+  }
+
+  end(): Promise<void> {
+    if (this.#onEnd) for (const call of this.#onEnd) call()
+    return this.session.endSession()
   }
 
   #send<T>(send: () => Promise<T>): Promise<T> {
@@ -154,6 +171,10 @@ export class MongoTransaction implements DatasourceTransaction {
       }
     }
   }
+}
+
+function refuseStart(): never {
+  throw takenError('startTransaction')
 }
 
 const isUnsent = (error: unknown) =>

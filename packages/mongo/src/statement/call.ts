@@ -24,6 +24,8 @@ export interface Call {
   readonly door: Door
   /** The name of the collection. */
   readonly collection: string
+  /** The same with its database. */
+  readonly namespace: string
   readonly method: string
   readonly spec: Method
   readonly args: readonly unknown[]
@@ -88,10 +90,11 @@ function outcomeAtLimit(effect: Effect, { transaction, pool }: MongoTarget): Out
 /** Calls the driver's method with the session of the target and this limit; its errors come as they are. */
 export function invoke(call: Call, target: MongoTarget, limit: TimeLimit): Promise<unknown> {
   const collection = target.pool.collection(call.door.settings.database, call.collection)
-  const args = [...call.args]
-  const options: Record<string, unknown> = { ...call.options, maxTimeMS: limit.ms }
-  if (target.transaction) options['session'] = target.transaction.session
-  args[call.optionsAt] = options
+  const args = call.args.slice()
+  const session = target.transaction?.session
+  args[call.optionsAt] = session
+    ? { ...call.options, maxTimeMS: limit.ms, session }
+    : { ...call.options, maxTimeMS: limit.ms }
   return methodOf(collection, call.method)(...args) as Promise<unknown>
 }
 

@@ -34,8 +34,8 @@ const isRefusedByServer = (error: unknown) =>
   hasName(error, 'MongoServerError') && !classify(error).transient && !hasLabel(error, 'RetryableWriteError')
 
 /** Tells that a collection is written, by something that does not say which documents. */
-export function noteWrite(binding: MongoBinding, { door, collection }: Pick<Call, 'door' | 'collection'>): void {
-  binding.wrote?.({ collection: `${door.settings.database}.${collection}`, ids: [], isComplete: false })
+export function noteWrite(binding: MongoBinding, { namespace }: Pick<Call, 'namespace'>): void {
+  binding.wrote?.({ collection: namespace, ids: [], isComplete: false })
 }
 
 /** How a write is held up. */
@@ -65,7 +65,9 @@ export class Writing {
     const { transaction } = this.#binding
     // What stands alone holds nothing any more: its documents need not be told apart.
     const named = transaction ? this.#changed(result) : unnamed
-    if (named) this.#binding.wrote?.({ ...this.#set(named), areNew: this.#areNew })
+    if (!named) return
+    const { ids, isComplete } = named
+    this.#binding.wrote?.({ collection: this.#call.namespace, ids, isComplete, areNew: this.#areNew })
   }
 
   /** The error that a write which others hold up has to end with now. */
@@ -90,8 +92,7 @@ export class Writing {
   }
 
   #set({ ids, isComplete }: Named): DocumentSet {
-    const { door, collection } = this.#call
-    return { collection: `${door.settings.database}.${collection}`, ids, isComplete }
+    return { collection: this.#call.namespace, ids, isComplete }
   }
 
   /** Undefined where nothing was. */
