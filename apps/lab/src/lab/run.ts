@@ -2,13 +2,22 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { seeded } from '@strata/testkit'
 import { diagnose, symptomsOf } from '../diagnosis/wait.ts'
 import { LabError } from '../lab-error.ts'
-import { countCodes, type Outcome } from '../outcome.ts'
+import { countCodes, type Held, heldSum, type Outcome } from '../outcome.ts'
 import type { Scenario } from '../scenarios/scenario.ts'
 import type { Settings } from '../settings.ts'
+import { aftermath } from './aftermath.ts'
 import { Crew } from './crew.ts'
 import { type Ground, layGround } from './ground.ts'
+import { heldBy } from './held.ts'
 import { shuffled } from './shuffle.ts'
+
 import type { View } from './view.ts'
+
+/** How long after the deadline strangers may take to end; the result is due 10 s after it. */
+const quietMs = 4000
+/** How long whatever was held may take to be let go of, after the last that anybody waits for. */
+const letGoMs = 3000
+const lookAgainMs = 20
 
 /** What a run has shown. */
 export interface Result {
@@ -19,6 +28,14 @@ export interface Result {
   readonly servers: Ground['versions']
 }
 
+export interface RunOptions {
+  readonly view: View
+  readonly signal: AbortSignal
+  readonly onResult: (result: Result) => void
+  /** Where the URLs of servers are read; this process's environment by default. */
+  readonly env?: NodeJS.ProcessEnv
+}
+
 /**
  * Runs a scenario to the end of its roots or to its deadline, hands over what it has shown, and takes everything down again
  * whatever hangs in it.
@@ -27,16 +44,17 @@ export interface Result {
 export async function runLab(
   settings: Settings,
   scenario: Scenario,
-  { view, signal, onResult }: { view: View; signal: AbortSignal; onResult: (result: Result) => void },
+  { view, signal, onResult, env }: RunOptions,
 ): Promise<Result> {
   await using stack = new AsyncDisposableStack()
   const crew = stack.use(await Crew.gather(settings))
-  const ground = stack.use(await layGround(settings, scenario, line => view.say(line)))
+  const ground = stack.use(await layGround(settings, scenario, { report: line => view.say(line), env }))
   // Once more, so that it is gone before the servers are.
   stack.use(crew)
   await crew.open(settings, ground)
-  const outcome = await play(settings, crew, { scenario, view, signal })
-  const result = { settings, outcome, wrong: scenario.judge(outcome, settings), servers: ground.versions }
+  const outcome = await play(settings, crew, { scenario, view, signal, ground })
+  const wrong = [...scenario.judge(outcome, settings), ...aftermath(outcome, settings, scenario)]
+  const result = { settings, outcome, wrong, servers: ground.versions }
   onResult(result)
   // With roots that hang nothing would stop by itself: those processes are killed.
   if (outcome.hung === 0) await crew.stop()
@@ -46,7 +64,7 @@ export async function runLab(
 async function play(
   settings: Settings,
   crew: Crew,
-  { scenario, view, signal }: { scenario: Scenario; view: View; signal: AbortSignal },
+  { scenario, view, signal, ground }: { scenario: Scenario; view: View; signal: AbortSignal; ground: Ground },
 ): Promise<Outcome> {
   await crew.ready()
   const begun = performance.now()
@@ -61,20 +79,23 @@ async function play(
     over.abort()
     stopFrames()
   }
-  return await assess(settings, crew, { scenario, elapsedMs: elapsedMs() })
+  return await assess(settings, crew, { scenario, ground, elapsedMs: elapsedMs() })
 }
 
 async function assess(
-  { roots }: Settings,
+  { roots, deadlineMs }: Settings,
   crew: Crew,
-  { scenario, elapsedMs }: { scenario: Scenario; elapsedMs: number },
+  { scenario, ground, elapsedMs }: { scenario: Scenario; ground: Ground; elapsedMs: number },
 ): Promise<Outcome> {
   const ends = [...crew.ends.values()]
   const unfinished = Array.from({ length: roots }, (_, root) => root).filter(root => !crew.ends.has(root))
-  if (unfinished.length === 0) await crew.check()
-  await crew.refresh()
+  if (unfinished.length === 0) {
+    await crew.check()
+    await crew.quiet(deadlineMs - elapsedMs + quietMs)
+  }
+  const held = await heldAtLast(crew, ground, unfinished.length === 0 ? letGoMs : 0)
   const failures = ends.flatMap(({ code }) => code ?? [])
-  const { peak, refusalMsMax, beforeGate } = crew
+  const { peak, refusalMsMax, beforeGate, strangers } = crew
   return {
     completed: ends.length - failures.length,
     failed: failures.length,
@@ -89,6 +110,19 @@ async function assess(
     ...(refusalMsMax === undefined ? {} : { refusalMsMax }),
     ...(beforeGate === undefined ? {} : { beforeGate }),
     ...countsOf(crew, scenario),
+    ...(strangers === undefined ? {} : { strangers }),
+    held,
+  }
+}
+
+/** What is held when nothing is, or when that time is up. */
+async function heldAtLast(crew: Crew, ground: Ground, waitMs: number): Promise<Held> {
+  const until = performance.now() + waitMs
+  for (;;) {
+    await crew.refresh()
+    const held = { ...heldBy(crew.reports), ...(await ground.look.held()) }
+    if (heldSum(held) === 0 || performance.now() >= until) return held
+    await pause(lookAgainMs)
   }
 }
 

@@ -19,6 +19,10 @@ export interface ScenarioShape {
   readonly ownMongo?: Pick<MongoOptions, 'members' | 'mongoArgs'>
   /** True where it belongs to what is shown that the server ends old transactions after its usual 60 s. */
   readonly needsLifetime?: true
+  /** The processes that it takes by default where strangers go on beside it; 2 as ever by default. */
+  readonly processesWithStrangers?: number
+  /** True where it belongs to what is shown that whatever goes on beside it may fail. */
+  readonly strangersMayFail?: true
   /** Why nothing is promised under these settings, if so: then it is not played. */
   refuse?(settings: Omit<Settings, 'seed'>): string | undefined
 }
@@ -42,6 +46,8 @@ export interface Scenario extends ScenarioShape {
   root(stage: Stage, root: number): Promise<void>
   /** What goes on beside the roots in the API process; it begins with them and is not one of them. */
   beside?(stage: Stage): Promise<void>
+  /** Takes back the work that it has left to do, so that nothing is held once it is over; in the API process, at the end. */
+  quiet?(stage: Stage): Promise<void>
   /** Compares what was told with the data, and counts; in the API process, when all roots have ended. */
   check?(stage: Stage): Promise<void>
 }

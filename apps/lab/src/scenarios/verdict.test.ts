@@ -17,8 +17,18 @@ const settings = (name: string, given: Partial<Flags>): Settings => {
   return { ...settingsFrom({ ...flags, ...given }, scenarioOf(name)), seed: 1 }
 }
 
+const nothing = { permits: 0, statements: 0, calls: 0, jobs: 0, transactions: 0, operations: 0, slots: 0 }
+
 function isAsPromised(name: string, given: Partial<Flags>, outcome: Partial<Outcome>): boolean {
-  const seen = { completed: 0, failed: 0, hung: 0, symptoms: {}, elapsedMs: 1, peak: { connections: 0, slots: 0 } }
+  const seen = {
+    completed: 0,
+    failed: 0,
+    hung: 0,
+    symptoms: {},
+    elapsedMs: 1,
+    peak: { connections: 0, slots: 0 },
+    held: nothing,
+  }
   return scenarioOf(name).judge({ ...seen, ...outcome }, settings(name, given)).length === 0
 }
 
