@@ -44,6 +44,8 @@ export const killedHolder: Scenario = {
   depth: { min: 1, default: 1 },
   counts: ['takeOverMs'],
   needsLifetime: true,
+  // The take-over takes longer than the product's default.
+  lockWaitMs: ({ deadlineMs }) => deadlineMs,
   // Their calls need a worker that is left.
   processesWithStrangers: 3,
   strangersMayFail: true,

@@ -13,8 +13,8 @@ export interface ScenarioShape {
   readonly depth: { readonly min: number; readonly default: number }
   /** What it counts beyond its roots: further fields of the result. */
   readonly counts?: readonly string[]
-  /** With levels, how long work waits for a document, in milliseconds; by default so long that only a hang outlasts it. */
-  readonly lockWaitMs?: number
+  /** With levels, how long work waits for a document, in milliseconds; the product's default where it is not given. */
+  lockWaitMs?(settings: Settings): number
   /** A MongoDB of its own, whatever URL is given: so many members, or with these arguments. */
   readonly ownMongo?: Pick<MongoOptions, 'members' | 'mongoArgs'>
   /** True where it belongs to what is shown that the server ends old transactions after its usual 60 s. */
