@@ -10,6 +10,9 @@ export const retriesDefault = 3
 const backoffMsFirst = 2
 const backoffMsMax = 50
 
+const heldBy = (lack: string | undefined): string =>
+  lack === undefined ? 'Other work held a document' : `Other work took all ${lack} of the server`
+
 /**
  * How long, and how often, one transaction is run again. Conflicts over documents are bounded by time, because how many
  * fit in says nothing about the holder; everything else by a number.
@@ -46,7 +49,7 @@ export class RetryBudget {
    * @throws LOCK_TIMEOUT, RETRIES_EXHAUSTED
    */
   async next(error: unknown, kind: ErrorClass, signal: AbortSignal): Promise<void> {
-    const tries = kind.conflict ? this.#conflict(error) : this.#failure(error)
+    const tries = kind.conflict ? this.#conflict(error, kind) : this.#failure(error)
     const ceiling = Math.min(backoffMsMax, backoffMsFirst * 1.5 ** tries)
     await sleep(this.#random() * ceiling, undefined, { signal }).catch(() => {})
   }
@@ -63,15 +66,18 @@ export class RetryBudget {
     await sleep(this.#random() * this.#lockWaitMs, undefined, { signal }).catch(() => {})
   }
 
-  #conflict(cause: unknown): number {
+  #conflict(cause: unknown, { lack }: ErrorClass): number {
     this.#conflictsSince ??= performance.now()
     this.#conflictsUntil ??= deadlineIn(patienceMs(this.#lockWaitMs))
     this.#conflicts += 1
     if (remainingMs(this.#conflictsUntil) > 0) return this.#conflicts
     throw dbContextError(
       'LOCK_TIMEOUT',
-      `Other work held a document for longer than lockWaitMs (${this.#lockWaitMs} ms, ${this.#conflicts} conflicts)`,
-      { details: { lockWaitMs: this.#lockWaitMs, conflicts: this.#conflicts }, cause },
+      `${heldBy(lack)} for longer than lockWaitMs (${this.#lockWaitMs} ms, ${this.#conflicts} conflicts)`,
+      {
+        details: { lockWaitMs: this.#lockWaitMs, conflicts: this.#conflicts, ...(lack === undefined ? {} : { lack }) },
+        cause,
+      },
     )
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Deadline, dbContextError, deadlineIn, type ErrorClass, patienceMs, remainingMs } from '@strata/db-context'
+import { lacksTicket } from '../classify.ts'
 
 /** As the retries of a transaction: full jitter, so that one of two that cross wins; a busy document is met free. */
 const backoffMsFirst = 2
@@ -66,10 +67,20 @@ export function lockTimeout(blocked: {
   readonly conflicts?: number
 }) {
   const { what, lockWaitMs, cause, conflicts } = blocked
+  if (lacksTicket(cause)) return noTicket(what, lockWaitMs, cause)
   return dbContextError(
     'LOCK_TIMEOUT',
     `Other work held the document of ${what} for longer than lockWaitMs (${lockWaitMs} ms), or the write needs longer ` +
       'itself: end the transaction that wrote the document, or raise lockWaitMs',
     { details: { what, lockWaitMs, ...(conflicts === undefined ? {} : { conflicts }) }, cause },
+  )
+}
+
+function noTicket(what: string, lockWaitMs: number, cause: unknown) {
+  return dbContextError(
+    'LOCK_TIMEOUT',
+    `The server had no write ticket for ${what} for lockWaitMs (${lockWaitMs} ms), other writes kept all of them: ` +
+      'lower pool.max, run fewer processes, or give the server more',
+    { details: { what, lockWaitMs, lack: 'write tickets' }, cause },
   )
 }
