@@ -115,14 +115,23 @@ async function assess(
   }
 }
 
-/** What is held when nothing is, or when that time is up. */
+/** What is held when nothing is, or when that time is up. @throws RUN_FAILED when the servers do not tell */
 async function heldAtLast(crew: Crew, ground: Ground, waitMs: number): Promise<Held> {
   const until = performance.now() + waitMs
   for (;;) {
     await crew.refresh()
-    const held = { ...heldBy(crew.reports), ...(await ground.look.held()) }
+    const held = { ...heldBy(crew.reports), ...(await heldOn(ground)) }
     if (heldSum(held) === 0 || performance.now() >= until) return held
     await pause(lookAgainMs)
+  }
+}
+
+async function heldOn({ look }: Ground): ReturnType<Ground['look']['held']> {
+  try {
+    return await look.held()
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new LabError('RUN_FAILED', `The servers do not tell what is held: ${reason}`, { cause })
   }
 }
 

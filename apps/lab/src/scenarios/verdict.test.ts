@@ -112,6 +112,15 @@ test('crossed chains hang in locks, and with few slots in lanes', () => {
   expect(isAsPromised('crossed', none, { completed: 1, hung: 19, symptoms: { LOCK_WAIT: 19 } })).toBe(false)
 })
 
+test('crossed chains wait as the product does, or shorter where many turns have to fit before the deadline', () => {
+  const lockWaitMs = (given: Partial<Flags>) => scenarioOf('crossed').lockWaitMs?.(settings('crossed', given))
+  expect(lockWaitMs({})).toBe(2000)
+  expect(lockWaitMs({ size: 10 })).toBe(2000)
+  expect(lockWaitMs({ size: 1 })).toBe(250)
+  expect(lockWaitMs({ size: 1, deadlineMs: 60_000 })).toBe(750)
+  expect(lockWaitMs({ size: 1, roots: 200 })).toBe(250)
+})
+
 test("an ancestor's lock is told within 2 s, and hangs without levels", () => {
   const refused = { failed: 20, symptoms: { ANCESTOR_LOCK: 20 }, refusalMsMax: 2000 }
   expect(isAsPromised('ancestor-lock', {}, refused)).toBe(true)
