@@ -19,7 +19,6 @@ export class ServerLook implements AsyncDisposable {
 
   async held(): Promise<Pick<Held, 'transactions' | 'operations' | 'slots'>> {
     const [operations, slots] = await Promise.all([this.#operations(), this.#slots()])
-    const isOpen = ({ transaction }: Operation): boolean => transaction !== undefined
     return {
       transactions: operations.filter(isOpen).length,
       operations: operations.filter(each => !isOpen(each) && each.active && !isMonitor(each)).length,
@@ -54,9 +53,12 @@ export class ServerLook implements AsyncDisposable {
 
 interface Operation {
   readonly active: boolean
-  readonly transaction?: unknown
+  readonly transaction?: { readonly parameters?: { readonly autocommit?: boolean } }
   readonly command?: Readonly<Record<string, unknown>>
 }
+
+/** A write that the driver may send again has such a number too, and is no transaction. */
+const isOpen = ({ transaction }: Operation): boolean => transaction?.parameters?.autocommit === false
 
 /** The drivers' own questions for the primary wait on the server all the time. */
 const isMonitor = ({ command = {} }: Operation): boolean =>
