@@ -4,7 +4,11 @@ import { RetryBudget } from './retry.ts'
 const conflict = { transient: true, conflict: true, endsTransaction: true }
 const refusal = (lack?: string) => {
   const kind = lack === undefined ? conflict : { ...conflict, lack }
-  return new RetryBudget({ retriesMax: 3, lockWaitMs: 0 }).next('cause', kind, new AbortController().signal)
+  return new RetryBudget({ retriesMax: 3, lockWaitMs: 0, wait: { spentMs: 0 } }).next(
+    'cause',
+    kind,
+    new AbortController().signal,
+  )
 }
 
 it('says whether other work held a document or took what the server has too few of', async () => {

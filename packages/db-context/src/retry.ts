@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ErrorClass } from './datasource.ts'
-import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
+import { LockWait } from './lock-wait.ts'
 import { patienceMs } from './patience.ts'
 import { dbContextError } from './registry.ts'
 
@@ -24,18 +24,24 @@ export class RetryBudget {
   #failures = 0
   #conflicts = 0
   #unwound = 0
-  #conflictsSince: number | undefined
-  #conflictsUntil: Deadline | undefined
+  readonly #lockWait: LockWait
 
-  constructor(options: { retriesMax: number; lockWaitMs: number; random?: () => number }) {
+  constructor(options: {
+    retriesMax: number
+    lockWaitMs: number
+    wait: { readonly spentMs: number }
+    random?: () => number
+  }) {
+    const { wait } = options
+    this.#lockWait = new LockWait({ maxMs: patienceMs(options.lockWaitMs), poolWaitedMs: () => wait.spentMs })
     this.#retriesMax = options.retriesMax
     this.#lockWaitMs = options.lockWaitMs
     this.#random = options.random ?? Math.random
   }
 
-  /** Since the first conflict, in milliseconds. */
+  /** Since the first conflict, without what was waited for connections, in milliseconds. */
   get conflictMs(): number {
-    return this.#conflictsSince === undefined ? 0 : performance.now() - this.#conflictsSince
+    return this.#lockWait.ms
   }
 
   get isOff(): boolean {
@@ -67,10 +73,9 @@ export class RetryBudget {
   }
 
   #conflict(cause: unknown, { lack }: ErrorClass): number {
-    this.#conflictsSince ??= performance.now()
-    this.#conflictsUntil ??= deadlineIn(patienceMs(this.#lockWaitMs))
+    this.#lockWait.met()
     this.#conflicts += 1
-    if (remainingMs(this.#conflictsUntil) > 0) return this.#conflicts
+    if (!this.#lockWait.isOver) return this.#conflicts
     throw dbContextError(
       'LOCK_TIMEOUT',
       `${heldBy(lack)} for longer than lockWaitMs (${this.#lockWaitMs} ms, ${this.#conflicts} conflicts)`,
