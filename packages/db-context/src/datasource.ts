@@ -113,6 +113,8 @@ export interface ErrorClass {
   readonly transient: boolean
   /** A transient error that comes from another holder of a document, not from the network or an election. */
   readonly conflict: boolean
+  /** What a conflict was about where it was no document: what the server had too few of, such as `write tickets`. */
+  readonly lack?: string
   /** The server has given up the transaction in which this error came up. */
   readonly endsTransaction: boolean
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { holdX } from '../test/held-document.ts'
 import { FakeDatasource } from './conformance/index.ts'
@@ -30,6 +31,27 @@ describe('a retried transaction', () => {
     await begun
     expect(bodies).toBe(3)
     expect(await db.run(() => fake.read('x'))).toBe(2)
+  })
+
+  it('does not count as waiting for a document what it waits for its connection', async () => {
+    const made = make()
+    const { db, fake } = made
+    const holder = await holdX(made)
+    let bodies = 0
+    const inBody = Promise.withResolvers<void>()
+    // Comes first for the one connection, and keeps it for longer than `lockWaitMs` with its patience.
+    const occupied = inBody.promise.then(() => db.run(() => fake.occupy(() => sleep(300))))
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        bodies += 1
+        inBody.resolve()
+        if (bodies === 3) await holder.free()
+        await fake.add('x')
+      }),
+    )
+    await begun
+    await occupied
+    expect(bodies).toBe(3)
   })
 
   it('is not run again once it has caused effects outside', async () => {

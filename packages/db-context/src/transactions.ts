@@ -86,7 +86,8 @@ export class Transactions {
 
   async #own<T>(scope: Scope, datasource: string, work: Work<T>): Promise<T> {
     const place = this.#place(scope, datasource, work)
-    const budget = new RetryBudget({ retriesMax: place.terms.retries, lockWaitMs: this.#options.lockWaitMs })
+    const { wait, terms } = place
+    const budget = new RetryBudget({ retriesMax: terms.retries, lockWaitMs: this.#options.lockWaitMs, wait })
     let last: Transaction | undefined
     try {
       for (;;) {

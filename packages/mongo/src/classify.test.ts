@@ -19,6 +19,14 @@ describe('an error is read by name, code and label', () => {
       { transient: true, conflict: true, endsTransaction: true },
     ],
     [
+      'a ticket that is not to be had',
+      new MongoServerError({
+        code: 24,
+        message: "Unable to acquire ticket with mode '2' within a max lock request timeout of '5ms' milliseconds.",
+      }),
+      { transient: true, conflict: true, lack: 'write tickets', endsTransaction: true },
+    ],
+    [
       'a transaction that is gone',
       server(251, ['TransientTransactionError']),
       { transient: true, conflict: false, endsTransaction: true },

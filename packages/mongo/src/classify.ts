@@ -2,7 +2,8 @@ import { type ErrorClass, hasCode } from '@strata/db-context'
 
 /** Codes of an election or a shutdown: the transaction has not been committed, another primary can take it. */
 const electionCodes = new Set([91, 189, 10058, 10107, 11600, 11602, 13435, 13436])
-const conflictCodes = new Set([112, 24])
+const lockTimeoutCode = 24
+const conflictCodes = new Set([112, lockTimeoutCode])
 const networkNames = new Set([
   'MongoNetworkError',
   'MongoNetworkTimeoutError',
@@ -17,6 +18,7 @@ const socketCodes = new Set(['ECONNABORTED', 'ECONNREFUSED', 'ECONNRESET', 'EPIP
 interface Readable {
   readonly name?: unknown
   readonly code?: unknown
+  readonly message?: unknown
   readonly cause?: unknown
   readonly hasErrorLabel?: unknown
   readonly errorLabels?: unknown
@@ -73,8 +75,15 @@ export function classify(error: unknown): ErrorClass {
   return {
     transient: conflict || hasLabel(origin, 'TransientTransactionError') || isInterrupted(origin),
     conflict,
+    ...(lacksTicket(origin) ? { lack: 'write tickets' } : {}),
     endsTransaction: isServerError(origin) || hasLabel(origin, 'TransientTransactionError') || isInterrupted(origin),
   }
+}
+
+/** The server has one code for a lock that is taken and for a ticket that is not to be had; only its words tell. */
+export function lacksTicket(error: unknown): boolean {
+  const { message } = read(error)
+  return codeOf(error) === lockTimeoutCode && typeof message === 'string' && message.includes('acquire ticket')
 }
 
 function isInterrupted(error: unknown): boolean {
