@@ -36,7 +36,7 @@ describe('a retried transaction', () => {
   it('does not count as waiting for a document what it waits for its connection', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     let bodies = 0
     const inBody = Promise.withResolvers<void>()
     // Comes first for the one connection, and keeps it for longer than `lockWaitMs` with its patience.
@@ -45,7 +45,7 @@ describe('a retried transaction', () => {
       db.transaction.begin(async () => {
         bodies += 1
         inBody.resolve()
-        if (bodies === 3) await holder.free()
+        if (bodies === 3) await free()
         await fake.add('x')
       }),
     )
