@@ -92,6 +92,11 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
     return this.#usage.now
   }
 
+  /** How often its connections have been given up because one of them broke. */
+  get clears(): number {
+    return this.#usage.clears
+  }
+
   classify(error: unknown): ErrorClass {
     return classify(error)
   }
