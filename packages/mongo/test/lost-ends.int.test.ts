@@ -10,12 +10,12 @@ interface Counter {
 const refusal = { ok: 0, code: 13, codeName: 'Unauthorized', errmsg: 'forged' }
 
 /** A store whose commands of one name meet these faults one after the other, and then none. */
-async function breaking(url: string, name: string) {
+async function breaking(url: string, name: string, ids = ['a', 'b']) {
   const faults: CommandFault[] = []
   const proxy = await startCommandProxy(url, command => (command.name === name ? faults.shift() : undefined))
   const harness = await startHarness({ url: proxy.url, context: { report: () => {} } })
   const outside = harness.plain.db(harness.database).collection<Counter>('counters')
-  await outside.insertMany(['a', 'b'].map(_id => ({ _id, n: 0 })))
+  await outside.insertMany(ids.map(_id => ({ _id, n: 0 })))
   const raise = (_id: string) => harness.store.collection<Counter>('counters').updateOne({ _id }, { $inc: { n: 1 } })
   const end = async () => {
     await harness[Symbol.asyncDispose]()
@@ -69,5 +69,24 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)('on %s', key => {
     const write = () => lab.outside.updateOne({ _id: 'a' }, { $inc: { n: 10 } }, { maxTimeMS: 200 })
     await until(write, { deadlineMs: 10_000, message: 'the document to be free' })
     expect(await lab.outside.findOne({ _id: 'a' })).toEqual({ _id: 'a', n: 10 })
+  })
+
+  it('aborts that are lost together leave no document locked', async () => {
+    const ids = ['a', 'b', 'c', 'd']
+    await using lab = await breaking(inject(key), 'abortTransaction', ids)
+    const open = gate()
+    const refused = ids.map(id =>
+      begin(lab, async () => {
+        await lab.raise(id)
+        await open.wait()
+        throw new Error('refused')
+      }).catch(error => error.message),
+    )
+    await until(async () => lab.db.pools()[0]?.inUse === ids.length, { deadlineMs: 5000, message: 'all to be open' })
+    lab.faults.push(...ids.map(() => ({ kind: 'cut-before' }) as const))
+    open.open()
+    expect(await Promise.all(refused)).toEqual(ids.map(() => 'refused'))
+    const write = () => lab.outside.updateMany({}, { $inc: { n: 10 } }, { maxTimeMS: 200 })
+    await until(write, { deadlineMs: 10_000, message: 'the documents to be free' })
   })
 })

@@ -96,6 +96,11 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
     return this.#usage?.now ?? unused
   }
 
+  /** How often its connections have been given up because one of them broke. */
+  get clears(): number {
+    return this.#usage.clears
+  }
+
   classify(error: unknown): ErrorClass {
     return classify(error)
   }

@@ -46,6 +46,7 @@ function failing({
   const pool: TransactionPool = {
     client,
     writeConcernTimeoutMs: 1000,
+    clears: 0,
     send: (_, send) => send(),
   }
   const transaction = new MongoTransaction(pool, { id: 'tx', deadline: deadlineIn(deadlineMs), activity })
@@ -126,6 +127,7 @@ it('gives the driver the concerns that it was begun with', () => {
   const pool: TransactionPool = {
     client: new MongoClient('mongodb://127.0.0.1'),
     writeConcernTimeoutMs: 1000,
+    clears: 0,
     send: (_, send) => send(),
   }
   const concerns = { readConcern: 'local', writeConcern: { w: 1, journal: true } } as const

@@ -17,6 +17,8 @@ import { leaveBrokenConnection, watchSecondTry } from './session-internals.ts'
 export interface TransactionPool {
   readonly client: MongoClient
   readonly writeConcernTimeoutMs: number
+  /** Counts the times that connections were given up because one broke. */
+  readonly clears: number
   readonly sessions?: Pick<Sessions, 'register'>
   send<T>(activity: BeginOptions['activity'], send: () => Promise<T>): Promise<T>
 }
@@ -34,6 +36,7 @@ export class MongoTransaction implements DatasourceTransaction {
   readonly session: ClientSession
   readonly #pool: TransactionPool
   readonly #begin: BeginOptions
+  readonly #clearsBefore: number
   #onEnd: (() => void)[] | undefined
   #isReady = false
   /** Whether a commit may have reached the server. */
@@ -43,6 +46,7 @@ export class MongoTransaction implements DatasourceTransaction {
   constructor(pool: TransactionPool, begin: BeginOptions) {
     this.#pool = pool
     this.#begin = begin
+    this.#clearsBefore = pool.clears
     const concerns = readConcerns(begin.concerns)
     this.session = pool.client.startSession()
     this.session.startTransaction({
@@ -95,8 +99,10 @@ export class MongoTransaction implements DatasourceTransaction {
     leaveBrokenConnection(this.session)
     // It fails where there is nothing left to abort.
     await this.#send(() => this.session.abortTransaction()).catch(() => {})
-    // The driver says nothing of an abort that the network swallowed, but it marks the session of every one that it may have.
-    if (this.session.serverSession.isDirty) this.#discard()
+    // The driver says nothing of an abort that the network swallowed. It marks the session where a connection is the first to
+    // break; those that break beside it are told by the pool alone.
+    const isDoubtful = this.session.serverSession.isDirty || this.#pool.clears !== this.#clearsBefore
+    if (isDoubtful) this.#discard()
   }
 
   /** True in its first statement: until then it has no snapshot, and holds nothing that others wait for. */

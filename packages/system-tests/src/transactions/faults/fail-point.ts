@@ -90,7 +90,10 @@ export const failPointFaults: readonly TransactionFault[] = [
     draw: closed,
     timesMax: 60,
     load: { transactions: 12, hurried: 60 },
-    explains: { any: ['LOCK_TIMEOUT'], hurried: ['COMMIT_UNKNOWN', 'TRANSACTION_TIMEOUT'] },
+    explains: {
+      any: ['COMMIT_UNKNOWN', 'RETRIES_EXHAUSTED'],
+      hurried: ['TRANSACTION_TIMEOUT', 'DEADLINE_EXCEEDED', 'CALL_TIMEOUT'],
+    },
   }),
   failing('commit-unconfirmed', 'A commit is done, and the server cannot confirm a majority (64, 91, 100)', {
     commands: commit,

@@ -6,10 +6,10 @@ import type { Round } from '../round.ts'
 const load: Partial<Load> = { transactions: 40, callers: 6, deadlineMs: [20_000, 25_000], hurried: 25 }
 
 /** Without a server to ask until the deadline, a commit is in doubt and a body is cut off; three more runs may all meet the
- * election, and the time that it takes counts as waiting for a document where one was waited for before. */
+ * election. */
 const explains = {
-  any: ['RETRIES_EXHAUSTED', 'LOCK_TIMEOUT'],
-  hurried: ['COMMIT_UNKNOWN', 'TRANSACTION_TIMEOUT', 'DEADLINE_EXCEEDED', 'CALL_ABORTED'],
+  any: ['RETRIES_EXHAUSTED'],
+  hurried: ['COMMIT_UNKNOWN', 'TRANSACTION_TIMEOUT', 'DEADLINE_EXCEEDED', 'CALL_ABORTED', 'CALL_TIMEOUT'],
 }
 
 async function killPrimary(round: Round): Promise<void> {
