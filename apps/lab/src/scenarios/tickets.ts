@@ -49,10 +49,13 @@ async function ticketsLeft(stage: Stage): Promise<number> {
   return status['wiredTiger'].concurrentTransactions.write.available
 }
 
+/** Strangers wait for documents of their own, more of them than there are tickets: beside them the body may run again. */
+const isOneBlocked = (settings: Settings): boolean => isIsolated(settings) && settings.strangers === 0
+
 function judge(outcome: Outcome, settings: Settings): readonly string[] {
   const wrong = [...allCompleted(outcome, settings)]
   const bodies = counted(outcome, 'bodies')
-  if (isIsolated(settings) && bodies !== 1) wrong.push(`the transaction's body ran ${bodies} times, promised is once`)
+  if (isOneBlocked(settings) && bodies !== 1) wrong.push(`the transaction's body ran ${bodies} times, promised is once`)
   if (!isIsolated(settings) && bodies < 2) wrong.push('the transaction found a ticket, promised is that it does not')
   return wrong
 }
@@ -73,7 +76,7 @@ export const ticketsTaken: Scenario = {
   hazard: "writes that wait for a transaction's document keep the write tickets that it needs to go on (Z19)",
   promise: settings =>
     isIsolated(settings)
-      ? 'all roots complete, and the transaction runs once: of all writes of a blocked document one is sent'
+      ? `all roots complete${isOneBlocked(settings) ? ', and the transaction runs once' : ''}: of all writes of a blocked document one is sent`
       : 'the transaction finds no ticket and has to run again: blocked writes keep all of them',
   judge,
   prepare: async stage => {

@@ -155,6 +155,7 @@ test('a failover may leave doubt, and tells nothing false', () => {
 test('a transaction finds a ticket, and without levels it does not', () => {
   expect(isAsPromised('tickets', {}, { ...all, counts: { bodies: 1 } })).toBe(true)
   expect(isAsPromised('tickets', {}, { ...all, counts: { bodies: 2 } })).toBe(false)
+  expect(isAsPromised('tickets', { strangers: 20 }, { ...all, counts: { bodies: 2 } })).toBe(true)
   expect(isAsPromised('tickets', none, { ...all, counts: { bodies: 2 } })).toBe(true)
   expect(isAsPromised('tickets', none, { ...all, counts: { bodies: 1 } })).toBe(false)
 })

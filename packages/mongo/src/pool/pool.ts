@@ -38,6 +38,7 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   readonly #databases = new Map<string, Map<string, Collection<Document>>>()
   #topology: Topology | undefined
   #election: string | undefined
+  #clears = 0
   #closed = false
 
   constructor(settings: Settings, { level, max, timeoutMs, unpermitted }: OpenPoolOptions, sessions: Sessions) {
@@ -50,6 +51,9 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
     this.#unobserve = observePool(this, { datasource: settings.name, level })
     this.client.on('serverDescriptionChanged', ({ newDescription: { type, electionId } }) => {
       if (type === 'RSPrimary') this.#election = electionId?.toHexString()
+    })
+    this.client.on('connectionPoolCleared', () => {
+      this.#clears += 1
     })
     this.streams = new Streams(settings, unpermitted ? this.client : undefined)
     this.#phases = unpermitted ? new ActivityPhases(this.client) : undefined
@@ -98,7 +102,7 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
 
   /** How often its connections have been given up because one of them broke. */
   get clears(): number {
-    return this.#usage.clears
+    return this.#clears
   }
 
   classify(error: unknown): ErrorClass {

@@ -16,7 +16,6 @@ export class PoolUsage {
   readonly #servers = new Map<string, Counts>()
   #last: Counts = { inUse: 0, waiting: 0 }
   #lastAddress: string | undefined
-  #clears = 0
 
   constructor(client: MongoClient) {
     client.on('connectionCheckOutStarted', ({ address }) => {
@@ -33,18 +32,10 @@ export class PoolUsage {
     client.on('connectionCheckedIn', ({ address }) => {
       this.#of(address).inUse -= 1
     })
-    client.on('connectionPoolCleared', () => {
-      this.#clears += 1
-    })
     client.on('connectionPoolClosed', ({ address }) => {
       this.#servers.delete(address)
       this.#lastAddress = undefined
     })
-  }
-
-  /** How often connections of this client have been given up because one of them broke. */
-  get clears(): number {
-    return this.#clears
   }
 
   get now(): { readonly inUse: number; readonly waiting: number } {
