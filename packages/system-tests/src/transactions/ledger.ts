@@ -35,9 +35,10 @@ export class Ledger {
     await this.#db.createCollection(names.entries)
   }
 
-  async count(level: 'local' | 'majority'): Promise<number> {
+  /** The ids of what has been inserted: as the primary has it, or as a majority has it. */
+  async entryIds(level: 'local' | 'majority'): Promise<string[]> {
     const entries = this.#db.collection<Entry>(names.entries)
-    return (await entries.find({}, { readConcern: { level } }).toArray()).length
+    return (await entries.find({}, { readConcern: { level } }).toArray()).map(({ _id }) => _id)
   }
 
   /** What a majority has, of the server that is the primary now. */

@@ -80,13 +80,24 @@ export class Round {
     await until(haveEnded, { deadlineMs: 120_000, message: `${count} bodies to end`, everyMs: 2 })
   }
 
-  /** Resolves once the primary has a commit of this round that no majority has, or all transactions have ended. */
-  async untilCommittedAlone(): Promise<void> {
+  /** The entries of commits that the primary has and no majority; none when all transactions end without one. */
+  async entriesAlone(): Promise<string[]> {
+    let alone: string[] = []
     const isAlone = async () => {
-      const [here, everywhere] = await Promise.all([this.#ledger.count('local'), this.#ledger.count('majority')])
-      return here > everywhere || this.stories.every(({ ended }) => ended)
+      // In this order: what reaches the majority in between is not taken for alone.
+      const here = await this.#ledger.entryIds('local')
+      const everywhere = new Set(await this.#ledger.entryIds('majority'))
+      alone = here.filter(id => !everywhere.has(id))
+      return alone.length > 0 || this.stories.every(({ ended }) => ended)
     }
     await until(isAlone, { deadlineMs: 30_000, message: 'a commit that only the primary has', everyMs: 2 })
+    return alone
+  }
+
+  /** How many of these are gone. */
+  async gone(ids: readonly string[]): Promise<number> {
+    const there = new Set(await this.#ledger.entryIds('majority'))
+    return ids.filter(id => !there.has(id)).length
   }
 
   /** A drawn length of time, in which the fault lasts. */

@@ -15,7 +15,6 @@ const explains = {
 async function killPrimary(round: Round): Promise<void> {
   const primary = await round.rig.primary()
   primary.kill('SIGKILL')
-  round.struck()
   round.onEnd(async () => {
     await primary.restart()
     await round.rig.untilSettled()
@@ -33,8 +32,10 @@ export const primaryFaults: readonly TransactionFault[] = [
       await round.untilBodies(round.seed.integer(2, 20))
       const resume = await round.rig.stopReplication()
       try {
-        await round.untilCommittedAlone()
+        const alone = await round.entriesAlone()
         await killPrimary(round)
+        // That they were rolled back is what makes the round: their transactions have ended otherwise since.
+        round.onEnd(async () => round.struck(await round.gone(alone)))
       } finally {
         await resume()
       }
@@ -50,6 +51,7 @@ export const primaryFaults: readonly TransactionFault[] = [
       await round.untilBodies(round.seed.integer(2, 20))
       await round.lasts(0, 8)
       await killPrimary(round)
+      round.struck()
     },
   },
   {
