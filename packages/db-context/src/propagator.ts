@@ -48,6 +48,11 @@ export interface CallStep {
   readonly id: string
   /** One object for all calls of a transaction and of those inside it, as long as any attempt may follow. */
   readonly owner: object
+  /**
+   * True where the transaction was begun with an `id`: another process may have made this very call, and its job may still be there,
+   * or its record.
+   */
+  readonly isShared: boolean
   /** Aborted when the call is no longer waited for: not by a rollback that another attempt follows. */
   readonly signal: AbortSignal
   /** What became of the call is not known: no transaction around it is run again. */

@@ -50,6 +50,8 @@ export class Transaction implements HookOwner {
   readonly effects: string[] = []
   /** Effects that a second run does not repeat: awaited calls, whose results it is given. */
   readonly calls: string[] = []
+  /** Parts of the body that run last, in the transaction. */
+  readonly beforeCommit: Hook[] = []
   readonly afterCommit: Hook[] = []
   readonly afterRollback: Hook[] = []
   /** What it holds until it ends. */
