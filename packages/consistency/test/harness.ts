@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type ContextOptions, createDbContext, type DbContext } from '@strata/db-context'
 import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
 import { createQueues, createWorker, type Queues, type WorkerHandle, type WorkerOptions } from '@strata/queue'
-import { MongoClient } from 'mongodb'
+import { type Document, MongoClient } from 'mongodb'
 import { afterAll, afterEach, beforeAll, beforeEach, inject } from 'vitest'
 import { createOutbox, type Outbox, type OutboxOptions } from '../src/outbox/index.ts'
 
@@ -18,6 +18,11 @@ export interface Process {
 export type ProcessOptions = Partial<Omit<OutboxOptions, 'db' | 'datasource'>> & {
   readonly redis?: string
   readonly context?: Partial<ContextOptions>
+}
+
+/** A document of whatever shape. */
+export interface PlainDocument extends Document {
+  _id: string
 }
 
 /** Processes of one test file, over a database and a Redis prefix of their own for each test. */
@@ -44,7 +49,7 @@ export class Stage {
   /** The collection of that name, as another program sees it. */
   plain(name: string) {
     if (!this.#plain) throw new Error('The stage has not begun')
-    return this.#plain.db(this.#database).collection<{ _id: string; [field: string]: unknown }>(name)
+    return this.#plain.db(this.#database).collection<PlainDocument>(name)
   }
 
   async open(): Promise<void> {

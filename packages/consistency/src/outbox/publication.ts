@@ -11,12 +11,11 @@ const triesMax = 10
 export interface Published {
   readonly published: readonly Row[]
   readonly setAside: readonly Row[]
-  /** To be tried again, with the last reason. */
-  readonly later: readonly Row[]
+  /** Why another row is to be tried again. */
   readonly error?: Error
 }
 
-const nothing: Published = { published: [], setAside: [], later: [] }
+const nothing: Published = { published: [], setAside: [] }
 
 /** Sends rows and notes in each what became of it: after sending, so that a crash in between sends it again and loses nothing. */
 export class Publication {
@@ -28,28 +27,24 @@ export class Publication {
     this.#publisher = publisher
   }
 
+  /** Rows of one key come in its order; what comes after one that is not published is left for another time. */
   async publish(rows: readonly Row[]): Promise<Published> {
     if (rows.length === 0) return nothing
-    const faults = new Map<Row, Error>()
-    for (const row of rows) {
-      const fault = checkRow(row)
-      if (fault) faults.set(row, fault)
-    }
-    const sound = rows.filter(row => !faults.has(row))
+    const { sound, faults } = sift(rows)
     const errors = sound.length === 0 ? [] : await this.#publisher.publish(sound)
     const published = sound.filter((_, index) => errors[index] === undefined)
     await this.#store.markPublished(published.map(({ _id }) => _id))
     observePublished(published)
-    const later: Row[] = []
+    const stuck = new Set<string>()
     for (const [index, row] of sound.entries()) {
       const error = errors[index]
-      if (error === undefined) continue
+      if (error === undefined || stuck.has(row.key ?? '')) continue
+      if (row.key !== undefined) stuck.add(row.key)
       if (await this.#isRefused(row, error, published.length > 0)) faults.set(row, error)
-      else later.push(row)
     }
     for (const [row, error] of faults) await this.#setAside(row, error)
-    const error = errors.find(found => found !== undefined)
-    return { published, setAside: [...faults.keys()], later, ...(error && { error }) }
+    const error = sound.map((row, index) => (faults.has(row) ? undefined : errors[index])).find(found => found)
+    return { published, setAside: [...faults.keys()], ...(error && { error }) }
   }
 
   async ended(rows: readonly Row[]): Promise<readonly boolean[]> {
@@ -66,6 +61,21 @@ export class Publication {
     await this.#store.setAside(row._id, { code, message: error.message.slice(0, 2000) })
     setAsideCount.add(1, { job: String(row.job), code })
   }
+}
+
+/** Rows that can be published as far as anybody can see, without those that come after a faulty one of their key. */
+function sift(rows: readonly Row[]): { readonly sound: readonly Row[]; readonly faults: Map<Row, Error> } {
+  const faults = new Map<Row, Error>()
+  const stuck = new Set<string>()
+  const sound = rows.filter(row => {
+    if (row.key !== undefined && stuck.has(row.key)) return false
+    const fault = checkRow(row)
+    if (!fault) return true
+    faults.set(row, fault)
+    if (row.key !== undefined) stuck.add(row.key)
+    return false
+  })
+  return { sound, faults }
 }
 
 /**
