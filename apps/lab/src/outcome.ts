@@ -17,7 +17,41 @@ export interface Outcome {
   readonly beforeGate?: BeforeGate
   /** What the scenario counts beyond its roots, over all processes; every name that it declares is there. */
   readonly counts?: Symptoms
+  /** How the strangers fared that went on beside the roots; absent where there were none, or where roots hang. */
+  readonly strangers?: StrangersEnd
+  /** What is still held when all is over; where roots hang, what is held at the deadline. */
+  readonly held: Held
 }
+
+/** What became of the strangers of one run. */
+export interface StrangersEnd {
+  /** Rounds that ended well. */
+  readonly rounds: number
+  /** Rounds that failed, by the code of their error. */
+  readonly symptoms: Symptoms
+  /** Strangers whose last round has not ended in its time. */
+  readonly unfinished: number
+}
+
+/** What is held at one moment: by the processes' own account, and by that of the servers. */
+export interface Held {
+  /** Connections of pools in use or waited for. */
+  readonly permits: number
+  /** Statements and transactions under way. */
+  readonly statements: number
+  /** Calls whose result is awaited. */
+  readonly calls: number
+  /** Running jobs. */
+  readonly jobs: number
+  /** Transactions that are open on MongoDB. */
+  readonly transactions: number
+  /** Operations under way on MongoDB. */
+  readonly operations: number
+  /** Jobs that BullMQ keeps for a worker that is alive. */
+  readonly slots: number
+}
+
+export const heldSum = (held: Held): number => Object.values(held).reduce((sum: number, each: number) => sum + each, 0)
 
 /** The most in use at once over all processes. */
 export interface Peak {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { killedHolder } from './scenarios/killed-holder.ts'
 import { findScenario } from './scenarios/scenarios.ts'
 import { type Flags, settingsFrom } from './settings.ts'
 
@@ -27,6 +28,19 @@ test('flags go before defaults', () => {
   const given = { pool: 3, lanes: 4, depth: 5, topology: 'replica-set', isolation: 'none', processes: 1 } as const
   expect(settings('pool', given)).toMatchObject(given)
   expect(settings('pool', { depth: 8, roots: 50 }).lanes).toBe(400)
+})
+
+test('one size is that of pools and lanes, and goes behind theirs', () => {
+  expect(settings('pool', { size: 10 })).toMatchObject({ pool: 10, lanes: 10 })
+  expect(settings('pool', { size: 10, lanes: 3 })).toMatchObject({ pool: 10, lanes: 3 })
+})
+
+test('strangers need a worker that is left where one is killed', () => {
+  const { processes: _, ...absent } = flags
+  const processes = (given: Partial<Flags>) => settingsFrom({ ...absent, ...given }, killedHolder).processes
+  expect(processes({})).toBe(2)
+  expect(processes({ strangers: 1 })).toBe(3)
+  expect(processes({ strangers: 1, processes: 4 })).toBe(4)
 })
 
 test('a depth at which the hazard cannot be is refused', () => {

@@ -10,9 +10,12 @@ export interface Flags {
   readonly topology?: Topology
   readonly pool?: number
   readonly lanes?: number
+  /** Of pools and lanes alike, where they are not given. */
+  readonly size?: number
+  readonly strangers?: number
   readonly roots: number
   readonly depth?: number
-  readonly processes: number
+  readonly processes?: number
   readonly deadlineMs: number
 }
 
@@ -30,9 +33,13 @@ export interface Settings {
   readonly lanes: number
   /** One API process and this many less one worker processes; 1 is both in one. */
   readonly processes: number
+  /** How many go on beside the roots that have nothing to do with the hazard. */
+  readonly strangers: number
   readonly deadlineMs: number
   readonly seed: number
 }
+
+const processesDefault = 2
 
 /** Neither a pool nor a lane may have more, in the product either. */
 export const sizeMax = 1000
@@ -46,9 +53,10 @@ export function settingsFrom(flags: Flags, scenario: ScenarioShape): Omit<Settin
   if (depth < scenario.depth.min) {
     throw new LabError('USAGE', `${scenario.name} needs --depth ${scenario.depth.min} or more, got ${depth}`)
   }
+  const strangers = flags.strangers ?? 0
   const ample = flags.roots * depth
   const size = (flag: '--pool' | '--lanes', given: number | undefined, isScarce: boolean): number => {
-    const value = given ?? (isScarce ? 1 : ample)
+    const value = given ?? flags.size ?? (isScarce ? 1 : ample)
     if (value <= sizeMax) return value
     const why = `${flag} would be roots x depth = ${ample}, at most ${sizeMax} is possible`
     throw new LabError('USAGE', `${why}: give ${flag}, or fewer --roots or a smaller --depth`)
@@ -61,7 +69,8 @@ export function settingsFrom(flags: Flags, scenario: ScenarioShape): Omit<Settin
     depth,
     pool: size('--pool', flags.pool, scenario.scarce === 'pool'),
     lanes: size('--lanes', flags.lanes, scenario.scarce === 'lanes'),
-    processes: flags.processes,
+    processes: flags.processes ?? (strangers > 0 ? scenario.processesWithStrangers : undefined) ?? processesDefault,
+    strangers,
     deadlineMs: flags.deadlineMs,
   }
   const refusal = scenario.refuse?.(settings)

@@ -58,12 +58,36 @@ test('the same scenario hangs without levels and completes with them, and nothin
     symptoms: { POOL_WAIT: 5 },
     peak: { connections: 2, slots: 2 },
     versions: { node: process.versions.node, mongodb: expect.any(String), bullmq: expect.stringMatching(/^\d/) },
+    holders: { permits: expect.any(Number), calls: 2, jobs: 2, transactions: 2, operations: 0, slots: 2 },
     verdict: 'as-expected',
   })
   expect(hang.code).toBe(0)
   const cure = await strata('lab', 'pool', ...sizes.with(3, '20000'))
-  expect(lastLine(cure)).toMatchObject({ completed: 5, failed: 0, hung: 0, symptoms: {}, verdict: 'as-expected' })
+  expect(lastLine(cure)).toMatchObject({
+    completed: 5,
+    failed: 0,
+    hung: 0,
+    symptoms: {},
+    held: 0,
+    verdict: 'as-expected',
+  })
   expect(cure.code).toBe(0)
+  expect(await leftovers()).toEqual([])
+})
+
+test('a series plays scenarios so many times in a row, each with the next seed, and tells what was held', async () => {
+  const flags = ['--size', '1', '--strangers', '3', '--roots', '5', '--times', '2', '--seed', '7', '--json']
+  const ended = await strata('lab', 'blocked-slot', ...flags)
+  const runs = ended.stdout.trimEnd().split('\n').slice(0, -1)
+  for (const [index, run] of runs.entries()) {
+    expect(JSON.parse(run)).toMatchObject({ seed: 7 + index, pool: 1, lanes: 1, strangers: 3, completed: 5, held: 0 })
+    expect(JSON.parse(run).strangerRounds).toBeGreaterThanOrEqual(3)
+  }
+  expect(lastLine(ended)).toMatchObject({
+    rows: [{ scenario: 'blocked-slot', times: 2, asExpected: 2, heldMax: 0, wrong: [] }],
+    verdict: 'as-expected',
+  })
+  expect(ended.code).toBe(0)
   expect(await leftovers()).toEqual([])
 })
 

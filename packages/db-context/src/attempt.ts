@@ -1,8 +1,11 @@
 import { isNativeError } from 'node:util/types'
 import { at } from './deadline.ts'
-import { hasCode, type Outcome } from './error.ts'
+import { hasCode, type Outcome, type StrataError } from './error.ts'
 import { dbContextError } from './registry.ts'
 import type { Transaction } from './transaction.ts'
+
+/** In a message; `details` has them all. */
+const unpushedPrintedMax = 5
 
 /**
  * Runs a body in a transaction once and ends it: the value means committed. The connection is given back before this
@@ -16,7 +19,8 @@ export async function attempt<T>(
   try {
     const value = await cutShort(transaction, () => enter(body))
     if (transaction.beforeCommit.length > 0) await cutShort(transaction, () => enter(() => runLast(transaction)))
-    await transaction.close()
+    const closing = transaction.close()
+    if (closing !== undefined) await closing
     if (transaction.failure) throw rollbackOnly(transaction)
     await commit(transaction)
     return value
@@ -39,10 +43,27 @@ async function commit(transaction: Transaction): Promise<void> {
     await transaction.handle.commit()
     transaction.state = 'committed'
   } catch (error) {
-    transaction.failOnServer(error, { endsTransaction: true })
-    transaction.state = hasCode(error, 'COMMIT_UNKNOWN') ? 'unknown' : 'rolled-back'
-    throw error
+    transaction.failOnServer(error, { endsTransaction: true, transient: false })
+    const isInDoubt = hasCode(error, 'COMMIT_UNKNOWN')
+    transaction.state = isInDoubt ? 'unknown' : 'rolled-back'
+    throw isInDoubt ? withUnpushed(transaction, error) : error
   }
+}
+
+/**
+ * Names the jobs that are not sent because nobody knows whether they should be: sent now, one could work for a transaction that
+ * was rolled back. Whoever asks the data can send them.
+ */
+function withUnpushed({ pushes }: Transaction, error: StrataError): StrataError {
+  if (pushes.length === 0) return error
+  const { message, details, cause } = error
+  const [count, ids] = [pushes.length, pushes.map(({ job, id }) => `${job} (${id})`)]
+  const more = count > unpushedPrintedMax ? ` and ${count - unpushedPrintedMax} more` : ''
+  const printed = `${ids.slice(0, unpushedPrintedMax).join(', ')}${more}`
+  return dbContextError('COMMIT_UNKNOWN', `${message}. If it was applied, push what was not pushed: ${printed}`, {
+    details: { ...details, unpushed: pushes },
+    cause,
+  })
 }
 
 async function rollBack(transaction: Transaction, cause: unknown): Promise<void> {
@@ -52,19 +73,30 @@ async function rollBack(transaction: Transaction, cause: unknown): Promise<void>
 }
 
 /** A body that does not end in time, or whose unit is given up, is left behind; what it still tries here is refused. */
-async function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
-  const { outerSignal } = transaction
-  const cut = Promise.withResolvers<never>()
-  const disarm = at(transaction.deadline, () => cut.reject(timedOut(transaction)))
-  const onAbort = () => cut.reject(outerSignal.reason)
-  outerSignal.addEventListener('abort', onAbort, { once: true })
-  try {
-    if (outerSignal.aborted) throw outerSignal.reason
-    return await Promise.race([body(), cut.promise])
-  } finally {
-    disarm()
-    outerSignal.removeEventListener('abort', onAbort)
-  }
+function cutShort<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+  const { outer } = transaction
+  if (outer.signal.aborted) return Promise.reject(outer.signal.reason)
+  // By hand: a race in an async function makes four promises more for each transaction.
+  return new Promise<T>((resolve, reject) => {
+    const fail = (reason: unknown) => {
+      settle()
+      reject(reason)
+    }
+    const disarm = at(transaction.deadline, () => fail(timedOut(transaction)))
+    const settle = () => {
+      disarm()
+      forget()
+    }
+    const forget = outer.onAbort(() => fail(outer.signal.reason))
+    try {
+      Promise.resolve(body()).then(value => {
+        settle()
+        resolve(value)
+      }, fail)
+    } catch (error) {
+      fail(error)
+    }
+  })
 }
 
 const effectsOf = ({ effects, calls }: Transaction): string[] => [...effects, ...calls]
@@ -82,12 +114,14 @@ function timedOut(transaction: Transaction) {
   )
 }
 
-function rollbackOnly(transaction: Transaction) {
+/** What is left of a transaction that has failed, told with the first cause. */
+export function rollbackOnly(transaction: Transaction): StrataError<'ROLLBACK_ONLY'> {
   const { id, name, failure } = transaction
   const effects = effectsOf(transaction)
   return dbContextError('ROLLBACK_ONLY', `Transaction ${name ?? id} cannot be committed: ${failure?.why}`, {
     details: { transaction: id, effects },
     outcome: outcomeOf(effects),
+    transient: effects.length === 0 && transaction.isTransientFailure,
     cause: failure?.cause,
   })
 }

@@ -1,6 +1,6 @@
 import type { LockLevels } from './lock-levels.ts'
 import type { CallStep, OutgoingCall } from './propagator.ts'
-import { enclosingTransaction, innermostOpen, openTransactions, type Scope } from './scope.ts'
+import { enclosingTransaction, innermostOpen, noteHeldUp, openTransactions, type Scope } from './scope.ts'
 import type { Transaction } from './transaction.ts'
 
 /** What becomes of a call, as far as the unit of work and the transactions around it have to know. */
@@ -26,9 +26,7 @@ export function callNotes(
       isSent = false
       for (const effects of noted.splice(0)) effects.splice(effects.indexOf(what), 1)
     },
-    heldUp: error => {
-      for (const transaction of openTransactions(scope)) transaction.noteHeldUp(error)
-    },
+    heldUp: error => noteHeldUp(scope, error),
     step: () => stepOf(scope, what),
   }
 }
@@ -43,7 +41,7 @@ function stepOf(scope: Scope, what: string): CallStep | undefined {
   const transaction = innermostOpen(scope)
   if (!transaction) return undefined
   const { steps } = transaction
-  const around = [...openTransactions(scope)]
+  const around = openTransactions(scope)
   return {
     id: transaction.nextStep(),
     owner: steps.root,

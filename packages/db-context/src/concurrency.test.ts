@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { holdX } from '../test/held-document.ts'
 import { FakeDatasource } from './conformance/index.ts'
 import { createDbContext } from './db-context.ts'
 
@@ -11,23 +12,6 @@ function make() {
 
 const code = (code: string) => expect.objectContaining({ code, outcome: 'not-applied' })
 const own = { propagation: 'requires-new' } as const
-
-/** A stranger's transaction at level 2 has written `x` until it is freed. */
-async function holdX({ db, fake }: ReturnType<typeof make>): Promise<() => Promise<void>> {
-  const written = Promise.withResolvers<void>()
-  const gate = Promise.withResolvers<void>()
-  const body = async () => {
-    await fake.add('x')
-    written.resolve()
-    await gate.promise
-  }
-  const done = db.run(() => db.switchDb(() => db.transaction.begin(body), { level: 2 }))
-  await written.promise
-  return async () => {
-    gate.resolve()
-    await done
-  }
-}
 
 /** Commits at this level begin and stay on the way until they are let go. */
 function slowCommits({ fake }: ReturnType<typeof make>, level: number) {
@@ -114,7 +98,7 @@ describe('siblings in one transaction', () => {
   it('an inner transaction in mid-commit when the outer fails is an effect: the outer is not run again', async () => {
     const made = make()
     const { db, fake, read } = made
-    const free = await holdX(made)
+    const free = await holdX(made, 2)
     const commit = slowCommits(made, 1)
     let bodies = 0
     const begun = db.run(() =>
@@ -134,7 +118,7 @@ describe('siblings in one transaction', () => {
   it('an inner transaction of a unit of its own that is under way is an effect, and none once it is rolled back', async () => {
     const made = make()
     const { db, fake, read } = made
-    const free = await holdX(made)
+    const free = await holdX(made, 2)
     const commit = slowCommits(made, 1)
     let bodies = 0
     let inner: Promise<void> | undefined
@@ -247,7 +231,7 @@ describe('what escapes the body of a transaction', () => {
       ({ db, fake }) => db.transaction.begin(() => fake.add('late'), { propagation: 'not-supported' }),
     ],
     ['a call', async ({ db }) => db.propagator.call('job').sent()],
-    ['a push', async ({ db }) => db.propagator.push().defer?.(async () => {})],
+    ['a push', async ({ db }) => db.propagator.push().defer?.({ job: 'mail', id: '1', publish: async () => {} })],
     ['a hook', async ({ db }) => db.transaction.afterCommit(() => {})],
     ['a mark', async ({ db }) => db.transaction.setRollbackOnly()],
   ] satisfies [string, (made: ReturnType<typeof make>) => Promise<unknown>][]
@@ -261,7 +245,7 @@ describe('what escapes the body of a transaction', () => {
   it('is dead: a push that was decided on before the end', async () => {
     const { db } = make()
     const plan = await db.run(() => db.transaction.begin(async () => db.propagator.push()))
-    expect(() => plan.defer?.(async () => {})).toThrow(code('TRANSACTION_ENDED'))
+    expect(() => plan.defer?.({ job: 'mail', id: '1', publish: async () => {} })).toThrow(code('TRANSACTION_ENDED'))
   })
 
   it('is no transaction any more, and what was stored of it can do nothing', async () => {

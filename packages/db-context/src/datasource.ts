@@ -64,7 +64,7 @@ export interface DatasourcePool<Tx extends DatasourceTransaction = DatasourceTra
   transactionLifetime?(): Promise<TransactionLifetime>
   /** Begins a transaction that keeps its connection to itself. Sends nothing yet. @throws CONFIG for concerns it has not */
   begin(options: BeginOptions): Tx
-  /** What the driver itself has checked out and keeps waiting: under permits nobody waits here. */
+  /** What the driver itself has checked out and keeps waiting; asked for without permits only, under which nobody waits here. */
   usage(): { readonly inUse: number; readonly waiting: number }
   /** Reads an error of a statement, a commit or an abort. */
   classify(error: unknown): ErrorClass
@@ -73,6 +73,8 @@ export interface DatasourcePool<Tx extends DatasourceTransaction = DatasourceTra
 
 export interface BeginOptions {
   readonly id: string
+  /** True when an attempt of the same transaction was rolled back before. */
+  readonly isRepeated?: boolean
   readonly deadline: Deadline
   /** The transaction's own entry in the ledger: its commit and abort may wait for one of the driver's connections. */
   readonly activity: Activity
@@ -111,6 +113,8 @@ export interface ErrorClass {
   readonly transient: boolean
   /** A transient error that comes from another holder of a document, not from the network or an election. */
   readonly conflict: boolean
+  /** What a conflict was about where it was no document: what the server had too few of, such as `write tickets`. */
+  readonly lack?: string
   /** The server has given up the transaction in which this error came up. */
   readonly endsTransaction: boolean
 }
@@ -182,6 +186,11 @@ export interface StatementBinding<Pool, Tx> {
    * once (`ANCESTOR_LOCK`, `LOCK_BLOCKED`), or undefined while it may wait.
    */
   blocked(write: BlockedWrite): Error | undefined
+  /**
+   * To be called with the `LOCK_TIMEOUT` that a write outside a transaction ends with: the outermost transaction around it is then
+   * run again, if its body throws this error.
+   */
+  heldUp(error: Error): void
   /** Calls `close` before the transaction, or else the unit of work, ends. Call the result to forget it. */
   onEnd(close: () => Promise<void>): () => void
 }

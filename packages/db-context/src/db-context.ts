@@ -151,10 +151,14 @@ export function createDbContext(options: ContextOptions): DbContext {
     switchDb: async (fn, to = {}) => await context.switch(fn, to),
     switchDbIsolate: async fn => await context.switch(fn, { level: context.require().level + 1 }),
     transaction: {
-      begin: async (body, work = {}) => {
-        const scope = context.require()
-        const datasource = context.known(work.datasource ?? scope.datasource)
-        return await context.transactions.begin(scope, datasource, { ...work, body })
+      begin: (body, work = {}) => {
+        try {
+          const scope = context.require()
+          const datasource = context.known(work.datasource ?? scope.datasource)
+          return context.transactions.begin(scope, datasource, { ...work, body })
+        } catch (error) {
+          return Promise.reject(error)
+        }
       },
       beforeCommit: fn => void openTransaction(context).beforeCommit.push(fn),
       afterCommit: fn => void hookOwner(context.require()).afterCommit.push(fn),

@@ -30,6 +30,7 @@ export { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 export { type ErrorSpec, errorFactory, hasCode, type Outcome, StrataError, type StrataErrorOptions } from './error.ts'
 export type { CarriedContext } from './header.ts'
 export type { LockLevel } from './lock-levels.ts'
+export { LockWait } from './lock-wait.ts'
 export type { ContextOptions, DeclaredProcesses, Isolation } from './options.ts'
 export { patienceMs } from './patience.ts'
 export { type Permit, Permits } from './permits.ts'
@@ -47,7 +48,15 @@ export {
   propagationEnd,
   propagations,
 } from './propagation.ts'
-export type { CallStep, IncomingJob, OutgoingCall, OutgoingPush, Propagator, RunningUnit } from './propagator.ts'
+export type {
+  CallStep,
+  DeferredPush,
+  IncomingJob,
+  OutgoingCall,
+  OutgoingPush,
+  Propagator,
+  RunningUnit,
+} from './propagator.ts'
 export { putBackAfterMs } from './put-back.ts'
 export { type DbContextErrorCode, dbContextError, dbContextErrors } from './registry.ts'
 export type { BeginTransactionOptions } from './terms.ts'

@@ -7,7 +7,7 @@ import type { Transaction } from './transaction.ts'
  */
 export class Ledger {
   readonly #activities = new Set<Activity>()
-  readonly #transactions = new Map<string, Transaction>()
+  readonly #transactions = new Set<Transaction>()
   readonly #quiet = new Map<string, (() => void)[]>()
 
   begin(activity: Activity): Activity {
@@ -23,16 +23,17 @@ export class Ledger {
   }
 
   opened(transaction: Transaction): void {
-    this.#transactions.set(transaction.id, transaction)
+    this.#transactions.add(transaction)
   }
 
   closed(transaction: Transaction): void {
-    if (this.#transactions.get(transaction.id) === transaction) this.#transactions.delete(transaction.id)
+    this.#transactions.delete(transaction)
   }
 
-  /** The transaction of this process that is open under this id. */
+  /** The transaction of this process that is open under this id. Searched, because only a blocked write asks for one. */
   transaction(id: string): Transaction | undefined {
-    return this.#transactions.get(id)
+    for (const transaction of this.#transactions) if (transaction.id === id) return transaction
+    return undefined
   }
 
   /** Resolves when nothing is under way for a unit of work that has ended: within the bounds of its statements. */

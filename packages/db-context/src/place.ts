@@ -1,8 +1,10 @@
 import type { Activity } from './datasource.ts'
 import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
 import { hasCode } from './error.ts'
+import type { Outer } from './outer.ts'
 import { describePool, type LevelPool } from './pool.ts'
 import { lockBlockedError, putBackAfterMs } from './put-back.ts'
+import type { Hold, Rank } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import type { RetryBudget } from './retry.ts'
 import { innermostOpen, type Scope } from './scope.ts'
@@ -21,8 +23,8 @@ export interface Place {
   readonly datasource: string
   readonly pool: LevelPool
   readonly enclosing: Transaction | undefined
-  /** Aborted when the unit of work, or the transaction around this one, is over. */
-  readonly signal: AbortSignal
+  /** Given up when the unit of work, or the transaction around this one, is over. */
+  readonly outer: Outer
   readonly wait: PoolWait
   readonly steps: Steps
   /** Of the whole: counted from the first permit, and not begun anew by an attempt. */
@@ -43,7 +45,8 @@ export type Run<T> = { readonly transaction: Transaction; readonly value: T } | 
  * @throws the error of the last attempt, or why there is no other
  */
 export async function repeat({ transaction, error }: Failed, at: Place, budget: RetryBudget): Promise<void> {
-  const { scope, pool, signal, steps } = at
+  const { scope, pool, outer, steps } = at
+  const { signal } = outer
   if (transaction.isHeldUpBy(transaction.failure?.cause)) return await unwind(transaction, at, budget)
   const own = transaction.serverFailure
   if (!own || own.cause !== transaction.failure?.cause || transaction.state !== 'rolled-back') throw error
@@ -70,7 +73,8 @@ export async function repeat({ transaction, error }: Failed, at: Place, budget: 
  *
  * @throws the error of the work, RETRY_UNSAFE, TRANSACTION_TIMEOUT
  */
-async function unwind(transaction: Transaction, { scope, signal, steps }: Place, budget: RetryBudget): Promise<void> {
+async function unwind(transaction: Transaction, { scope, outer, steps }: Place, budget: RetryBudget): Promise<void> {
+  const { signal } = outer
   const error = transaction.failure?.cause
   if (transaction.state !== 'rolled-back' || budget.isOff || signal.aborted || scope.unit.ended) throw error
   if (innermostOpen(scope) || scope.unit.chain.some(({ writes = [] }) => writes.length > 0)) throw error
@@ -80,9 +84,28 @@ async function unwind(transaction: Transaction, { scope, signal, steps }: Place,
   await budget.unwind(error, signal)
 }
 
+/** What it is called is put together only for the error of somebody who would wait behind it. */
+class ConnectionHold implements Hold {
+  readonly rank: Rank
+  readonly unit: string
+  readonly #at: Place
+
+  constructor(at: Place) {
+    this.rank = at.pool.rank
+    this.unit = at.scope.unit.id
+    this.#at = at
+  }
+
+  get what(): string {
+    const { id, name, pool } = this.#at
+    return `the connection of transaction ${name ?? id} on ${describePool(pool)}`
+  }
+}
+
 export function newTransaction(at: Place, activity: Activity): Transaction {
   const { id, name, terms, scope, datasource, pool } = at
   const { readConcern, writeConcern } = terms
+  const isRepeated = at.deadline !== undefined
   at.deadline ??= Math.min(deadlineIn(terms.deadlineMs), scope.unit.deadline)
   const { deadline } = at
   const concerns = { ...(readConcern && { readConcern }), ...(writeConcern && { writeConcern }) }
@@ -94,13 +117,9 @@ export function newTransaction(at: Place, activity: Activity): Transaction {
     level: scope.level,
     terms,
     deadline,
-    outerSignal: at.signal,
-    hold: {
-      rank: pool.rank,
-      unit: scope.unit.id,
-      what: `the connection of transaction ${name ?? id} on ${describePool(pool)}`,
-    },
-    handle: pool.adapter.begin({ id, deadline, activity, concerns }),
+    outer: at.outer,
+    hold: new ConnectionHold(at),
+    handle: pool.adapter.begin({ id, isRepeated, deadline, activity, concerns }),
     steps: at.steps,
   })
 }

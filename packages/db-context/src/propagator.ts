@@ -64,8 +64,20 @@ export interface CallStep {
 /** Where a job that nobody awaits is to run, and the transaction whose commit it has to wait for. */
 export interface OutgoingPush {
   readonly level: number
-  /** Runs the function after the commit of the open transaction, and never if it is rolled back; absent without one. @throws TRANSACTION_ENDED */
-  readonly defer: ((publish: () => Promise<void>) => void) | undefined
+  /**
+   * Publishes after the commit of the open transaction, and never if it is rolled back; absent without one. Where the commit is in
+   * doubt it does not publish either: `COMMIT_UNKNOWN` then names the push. @throws TRANSACTION_ENDED
+   */
+  readonly defer: ((push: DeferredPush) => void) | undefined
+}
+
+/** A job that is to be sent when a transaction has committed. */
+export interface DeferredPush {
+  readonly job: string
+  readonly id: string
+  /** True where the transaction has written it, too: then a commit in doubt loses nothing, and does not name it. Default false. */
+  readonly isKept?: boolean
+  publish(): Promise<void>
 }
 
 /** A job that begins: the context it arrives with. */
@@ -172,7 +184,7 @@ export function createPropagator(options: PropagatorOptions): Propagator {
       const transaction = scope && innermostTransaction(scope)
       if (transaction && !transaction.isOpen) throw transactionEnded(transaction.id)
       if (!transaction) scope?.unit.noteEffect()
-      return { level: at, defer: transaction && (publish => defer(transaction, publish)) }
+      return { level: at, defer: transaction && (push => defer(transaction, push)) }
     },
     inject() {
       const scope = options.require()
@@ -224,9 +236,11 @@ function callDeadline(scope: Scope): Deadline {
 export const jobDeadline = (job: IncomingJob): Deadline => deadlineIn(job.deadlineMs)
 
 /** A push takes time to check its data: the transaction may have ended meanwhile, and its hooks with it. */
-function defer(transaction: Transaction, publish: () => Promise<void>): void {
+function defer(transaction: Transaction, push: DeferredPush): void {
   if (!transaction.isOpen) throw transactionEnded(transaction.id)
-  transaction.afterCommit.push(publish)
+  const { job, id, isKept = false } = push
+  if (!isKept) transaction.pushes.push({ job, id })
+  transaction.afterCommit.push(() => push.publish())
 }
 
 function transactionEnded(id: string) {

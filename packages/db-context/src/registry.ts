@@ -11,7 +11,10 @@ export const dbContextErrors = {
     ...refused,
     when: 'A write waited for a document that a transaction has written which awaits this very work, or probably has (`details.certain`)',
   },
-  COMMIT_UNKNOWN: { ...unknown, when: 'A commit was sent and its answer never came: the data must be asked' },
+  COMMIT_UNKNOWN: {
+    ...unknown,
+    when: 'A commit was sent and its answer never came: the data must be asked. Neither hooks ran nor pushes were sent (`details.unpushed`)',
+  },
   CONFIG: { ...refused, when: 'An option has a value that cannot work, or two settings contradict each other' },
   CONTEXT_ENDED: {
     ...refused,
@@ -58,7 +61,7 @@ export const dbContextErrors = {
   },
   ROLLBACK_ONLY: {
     ...refused,
-    when: 'A transaction was to be committed although a part of it had failed and the error had been caught, or it was marked so',
+    when: 'A transaction was to be committed although a part of it had failed and the error had been caught, or it was marked so; transient where its `cause` is',
   },
   STOPPED: { ...later, when: 'The context is stopping or stopped and takes no more work: another process may' },
   TRANSACTION_ENDED: { ...refused, when: 'A statement came after its transaction had ended' },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ErrorClass } from './datasource.ts'
-import { type Deadline, deadlineIn, remainingMs } from './deadline.ts'
+import { LockWait } from './lock-wait.ts'
 import { patienceMs } from './patience.ts'
 import { dbContextError } from './registry.ts'
 
@@ -9,6 +9,9 @@ export const retriesDefault = 3
 
 const backoffMsFirst = 2
 const backoffMsMax = 50
+
+const heldBy = (lack: string | undefined): string =>
+  lack === undefined ? 'Other work held a document' : `Other work took all ${lack} of the server`
 
 /**
  * How long, and how often, one transaction is run again. Conflicts over documents are bounded by time, because how many
@@ -21,18 +24,24 @@ export class RetryBudget {
   #failures = 0
   #conflicts = 0
   #unwound = 0
-  #conflictsSince: number | undefined
-  #conflictsUntil: Deadline | undefined
+  readonly #lockWait: LockWait
 
-  constructor(options: { retriesMax: number; lockWaitMs: number; random?: () => number }) {
+  constructor(options: {
+    retriesMax: number
+    lockWaitMs: number
+    wait: { readonly spentMs: number }
+    random?: () => number
+  }) {
+    const { wait } = options
+    this.#lockWait = new LockWait({ maxMs: patienceMs(options.lockWaitMs), poolWaitedMs: () => wait.spentMs })
     this.#retriesMax = options.retriesMax
     this.#lockWaitMs = options.lockWaitMs
     this.#random = options.random ?? Math.random
   }
 
-  /** Since the first conflict, in milliseconds. */
+  /** Since the first conflict, without what was waited for connections, in milliseconds. */
   get conflictMs(): number {
-    return this.#conflictsSince === undefined ? 0 : performance.now() - this.#conflictsSince
+    return this.#lockWait.ms
   }
 
   get isOff(): boolean {
@@ -46,7 +55,7 @@ export class RetryBudget {
    * @throws LOCK_TIMEOUT, RETRIES_EXHAUSTED
    */
   async next(error: unknown, kind: ErrorClass, signal: AbortSignal): Promise<void> {
-    const tries = kind.conflict ? this.#conflict(error) : this.#failure(error)
+    const tries = kind.conflict ? this.#conflict(error, kind) : this.#failure(error)
     const ceiling = Math.min(backoffMsMax, backoffMsFirst * 1.5 ** tries)
     await sleep(this.#random() * ceiling, undefined, { signal }).catch(() => {})
   }
@@ -63,15 +72,17 @@ export class RetryBudget {
     await sleep(this.#random() * this.#lockWaitMs, undefined, { signal }).catch(() => {})
   }
 
-  #conflict(cause: unknown): number {
-    this.#conflictsSince ??= performance.now()
-    this.#conflictsUntil ??= deadlineIn(patienceMs(this.#lockWaitMs))
+  #conflict(cause: unknown, { lack }: ErrorClass): number {
+    this.#lockWait.met()
     this.#conflicts += 1
-    if (remainingMs(this.#conflictsUntil) > 0) return this.#conflicts
+    if (!this.#lockWait.isOver) return this.#conflicts
     throw dbContextError(
       'LOCK_TIMEOUT',
-      `Other work held a document for longer than lockWaitMs (${this.#lockWaitMs} ms, ${this.#conflicts} conflicts)`,
-      { details: { lockWaitMs: this.#lockWaitMs, conflicts: this.#conflicts }, cause },
+      `${heldBy(lack)} for longer than lockWaitMs (${this.#lockWaitMs} ms, ${this.#conflicts} conflicts)`,
+      {
+        details: { lockWaitMs: this.#lockWaitMs, conflicts: this.#conflicts, ...(lack === undefined ? {} : { lack }) },
+        cause,
+      },
     )
   }
 

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { holdX } from '../test/held-document.ts'
 import { FakeDatasource } from './conformance/index.ts'
 import { createDbContext } from './db-context.ts'
+import { dbContextError } from './registry.ts'
 
 function make() {
   const fake = new FakeDatasource()
@@ -10,26 +12,6 @@ function make() {
 
 const rollbackOnly = (cause: unknown) =>
   expect.objectContaining({ code: 'ROLLBACK_ONLY', outcome: 'not-applied', cause })
-
-/** A stranger's transaction has written `x` until it is freed. */
-async function holdX({ db, fake }: ReturnType<typeof make>) {
-  const written = Promise.withResolvers<void>()
-  const gate = Promise.withResolvers<void>()
-  const done = db.run(() =>
-    db.switchDbIsolate(() =>
-      db.transaction.begin(async () => {
-        await fake.add('x')
-        written.resolve()
-        await gate.promise
-      }),
-    ),
-  )
-  await written.promise
-  return async () => {
-    gate.resolve()
-    await done
-  }
-}
 
 describe('a part that fails and is caught', () => {
   it('makes the whole end with the first failure, whatever comes after it', async () => {
@@ -84,6 +66,57 @@ describe('a part that fails and is caught', () => {
     await expect(begun).rejects.toEqual(rollbackOnly(mine))
     expect(bodies).toBe(1)
     await free()
+  })
+})
+
+describe('is transient as the first failure is', () => {
+  const part = (made: ReturnType<typeof make>, error: unknown) =>
+    made.db.transaction.begin(() => Promise.reject(error)).catch(() => {})
+  const full = dbContextError('POOL_TIMEOUT', 'no connection')
+
+  it('a conflict where no retry is wanted', async () => {
+    const made = make()
+    const { db, fake } = made
+    const free = await holdX(made)
+    const begun = db.run(() =>
+      db.transaction.begin(
+        async () => {
+          await fake.add('x').catch(() => {})
+        },
+        { retries: 0 },
+      ),
+    )
+    await expect(begun).rejects.toMatchObject({ code: 'ROLLBACK_ONLY', outcome: 'not-applied', transient: true })
+    await free()
+  })
+
+  it.each([
+    ['what may succeed later', full, true],
+    ['what never will', dbContextError('LEVEL_LIMIT', 'too deep'), false],
+    ['an error of its own', new Error('mine'), false],
+  ])('%s, which the body is not run again for', async (_, error, transient) => {
+    const made = make()
+    let bodies = 0
+    const begun = made.db.run(() =>
+      made.db.transaction.begin(async () => {
+        bodies += 1
+        await part(made, error)
+        await part(made, full)
+      }),
+    )
+    await expect(begun).rejects.toMatchObject({ code: 'ROLLBACK_ONLY', outcome: 'not-applied', transient })
+    expect(bodies).toBe(1)
+  })
+
+  it('not where another part has committed: the whole would do that again', async () => {
+    const made = make()
+    const begun = made.db.run(() =>
+      made.db.transaction.begin(async () => {
+        await made.db.transaction.begin(() => made.fake.add('audit'), { propagation: 'requires-new' })
+        await part(made, full)
+      }),
+    )
+    await expect(begun).rejects.toMatchObject({ code: 'ROLLBACK_ONLY', outcome: 'unknown', transient: false })
   })
 })
 

@@ -77,17 +77,30 @@ export function refuseEscaped(scope: Scope): void {
   for (let at: Scope | undefined = scope; at && !at.isHook; at = at.outer) at.transaction?.check()
 }
 
-/** Every transaction that is open around this scope, innermost first, of this unit and of those that enclose it. */
-export function* openTransactions(scope: Scope): Generator<Transaction> {
+/**
+ * Every transaction that is open around this scope, innermost first, of this unit and of those that enclose it. A list and
+ * not a generator, because it is asked for with each write: that cost a microsecond more.
+ */
+export function openTransactions(scope: Scope): readonly Transaction[] {
+  let found: Transaction[] | undefined
   for (let at: Scope | undefined = scope; at; at = at.outer ?? at.unit.enclosing) {
-    if (at.transaction?.isOpen) yield at.transaction
+    if (!at.transaction?.isOpen) continue
+    if (found) found.push(at.transaction)
+    else found = [at.transaction]
   }
+  return found ?? none
+}
+
+const none: readonly Transaction[] = []
+
+/** Tells the open transactions that work which they await has ended because a document held it up for too long. */
+export function noteHeldUp(scope: Scope, error: unknown): void {
+  for (const transaction of openTransactions(scope)) transaction.noteHeldUp(error)
 }
 
 /** The innermost of {@link openTransactions}. */
 export function innermostOpen(scope: Scope): Transaction | undefined {
-  for (const transaction of openTransactions(scope)) return transaction
-  return undefined
+  return openTransactions(scope)[0]
 }
 
 /**

@@ -1,4 +1,5 @@
 import { ancestorLock, findAncestor } from './ancestors.ts'
+import { rollbackOnly } from './attempt.ts'
 import type {
   Activity,
   BlockedWrite,
@@ -19,7 +20,14 @@ import { describePool, type LevelPool, type Pools } from './pool.ts'
 import { lockBlockedError, putBackAfterMs } from './put-back.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
-import { findTransaction, innermostTransaction, openTransactions, refuseEscaped, type Scope } from './scope.ts'
+import {
+  findTransaction,
+  innermostTransaction,
+  noteHeldUp,
+  openTransactions,
+  refuseEscaped,
+  type Scope,
+} from './scope.ts'
 import type { Transaction } from './transaction.ts'
 import { PoolWait, poolTimeout, refuseHeld } from './wait.ts'
 
@@ -86,11 +94,21 @@ export class Statements {
     return new Binding(this, { datasource, scope, pool, transaction })
   }
 
-  async statement<T>(at: Bound, work: Work<T>): Promise<T> {
-    const { transaction, pool } = at
-    const scope = this.#options.require()
-    if (transaction) return await transaction.statement(() => this.#inside(at, transaction, work))
-    refuseEscaped(scope)
+  /** Not async: a promise more for each statement is 1 % of it. */
+  statement<T>(at: Bound, work: Work<T>): Promise<T> {
+    const { transaction } = at
+    try {
+      const scope = this.#options.require()
+      if (transaction) return transaction.statement(() => this.#inside(at, transaction, work))
+      refuseEscaped(scope)
+      return this.#alone(at, scope, work)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #alone<T>(at: Bound, scope: Scope, work: Work<T>): Promise<T> {
+    const { pool } = at
     const activity = this.#begin(at, work.what)
     try {
       const granted = this.permit({ pool, scope }, activity, work.wait)
@@ -110,17 +128,11 @@ export class Statements {
   async #inside<T>(at: Bound, transaction: Transaction, work: Work<T>): Promise<T> {
     const activity = this.#begin(at, work.what)
     activity.phase = 'running'
-    const { signal, deadline, handle } = transaction
     try {
-      await handle.ready?.()
-      return await work.run({
-        pool: at.pool.adapter,
-        level: at.scope.level,
-        transaction: handle,
-        deadline: Math.min(deadline, at.scope.unit.deadline),
-        signal,
-        activity,
-      })
+      if (transaction.isGivenUp) throw rollbackOnly(transaction)
+      const making = transaction.handle.ready?.()
+      if (making !== undefined) await making
+      return await work.run(new InnerTarget(at, transaction, activity))
     } catch (error) {
       transaction.failOnServer(error, at.pool.adapter.classify(error))
       throw error
@@ -150,6 +162,11 @@ export class Statements {
       return lockBlockedError(what, { level: scope.level, transaction: undefined, cause: lock ?? cause })
     }
     return undefined
+  }
+
+  /** As the caller of a job that was held up does: what holds the document may wait for a transaction around this write. */
+  heldUp({ scope, transaction }: Bound, error: Error): void {
+    if (!transaction) noteHeldUp(scope, error)
   }
 
   #noteLevels(scope: Scope, own: Transaction | undefined, documents: WrittenDocuments): void {
@@ -303,8 +320,35 @@ class Binding implements StatementBinding<DatasourcePool, DatasourceTransaction>
     return this.#statements.blocked(this.#at, write)
   }
 
+  heldUp(error: Error): void {
+    this.#statements.heldUp(this.#at, error)
+  }
+
   onEnd(close: () => Promise<void>): () => void {
     return (this.#at.transaction ?? this.#at.scope.unit).onEnd(close)
+  }
+}
+
+/** A class, because a literal with a getter is slow to make, and few ask for the signal. */
+class InnerTarget implements Target {
+  readonly pool: DatasourcePool
+  readonly level: number
+  readonly transaction: DatasourceTransaction
+  readonly deadline: Deadline
+  readonly activity: Activity
+  readonly #transaction: Transaction
+
+  constructor({ pool, scope }: At, transaction: Transaction, activity: Activity) {
+    this.pool = pool.adapter
+    this.level = scope.level
+    this.transaction = transaction.handle
+    this.deadline = Math.min(transaction.deadline, scope.unit.deadline)
+    this.activity = activity
+    this.#transaction = transaction
+  }
+
+  get signal(): AbortSignal {
+    return this.#transaction.signal
   }
 }
 

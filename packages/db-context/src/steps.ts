@@ -8,7 +8,7 @@ export class Steps {
   readonly isShared: boolean
   readonly #around: Steps | undefined
   readonly #lost: string[] = []
-  readonly #starts = new Map<string, number>()
+  #starts: Map<string, number> | undefined
   /** Of inner transactions that this one has cut short: their calls are its own to end. */
   readonly #cut: Steps[] = []
   #abort: AbortController | undefined
@@ -46,6 +46,7 @@ export class Steps {
 
   /** When the inner transaction of this id was first begun, in whichever attempt. */
   startOf(id: string): number {
+    this.#starts ??= new Map()
     const start = this.#starts.get(id) ?? Date.now()
     this.#starts.set(id, start)
     return start

@@ -1,6 +1,7 @@
-import type { DatasourceTransaction } from './datasource.ts'
+import type { DatasourceTransaction, ErrorClass } from './datasource.ts'
 import type { Deadline } from './deadline.ts'
 import type { Hook, HookOwner } from './hooks.ts'
+import type { Outer } from './outer.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import type { Steps } from './steps.ts'
@@ -18,7 +19,7 @@ export interface TransactionOptions {
   readonly terms: TransactionTerms
   readonly deadline: Deadline
   /** Of the unit of work and of a transaction around this one: when they are given up, so is this. */
-  readonly outerSignal: AbortSignal
+  readonly outer: Outer
   readonly hold: Hold
   readonly handle: DatasourceTransaction
   readonly steps: Steps
@@ -42,7 +43,7 @@ export class Transaction implements HookOwner {
   readonly level: number
   readonly terms: TransactionTerms
   readonly deadline: Deadline
-  readonly outerSignal: AbortSignal
+  readonly outer: Outer
   readonly hold: Hold
   readonly handle: DatasourceTransaction
   readonly steps: Steps
@@ -52,6 +53,8 @@ export class Transaction implements HookOwner {
   readonly calls: string[] = []
   /** Parts of the body that run last, in the transaction. */
   readonly beforeCommit: Hook[] = []
+  /** Jobs that are sent after the commit, by one of `afterCommit` each. */
+  readonly pushes: { readonly job: string; readonly id: string }[] = []
   readonly afterCommit: Hook[] = []
   readonly afterRollback: Hook[] = []
   /** What it holds until it ends. */
@@ -59,18 +62,21 @@ export class Transaction implements HookOwner {
   /** Why a conflict that outlasts every retry was probably no stranger's. */
   suspicion: Error | undefined
   state: TransactionState = 'open'
-  readonly #abort = new AbortController()
+  /** Made when it is asked for: most transactions have nobody who listens, and one costs as much as a statement. */
+  #abort: AbortController | undefined
   readonly #closers = new Set<() => Promise<void>>()
   /** Attempts of transactions of their own that the body has begun deeper, or on another datasource. */
   readonly #inner = new Set<Promise<unknown>>()
-  /** Made when it is asked for: most transactions enclose none, and one costs as much as a statement. */
   #innerAbort: AbortController | undefined
-  #tail: Promise<unknown> = Promise.resolve()
+  /** The end of the last statement, once there was one; none under way where it is undefined. */
+  #tail: Promise<unknown> | undefined
   #stepCount = 0
   #heldUp: Set<unknown> | undefined
+  #rolledBack: { readonly cause: unknown } | undefined
   #closed = false
+  #isGivenUp = false
   #failure: TransactionFailure | undefined
-  #serverFailure: { readonly cause: unknown } | undefined
+  #serverFailure: { readonly cause: unknown; readonly transient: boolean } | undefined
 
   constructor(options: TransactionOptions) {
     this.id = options.id
@@ -80,7 +86,7 @@ export class Transaction implements HookOwner {
     this.level = options.level
     this.terms = options.terms
     this.deadline = options.deadline
-    this.outerSignal = options.outerSignal
+    this.outer = options.outer
     this.hold = options.hold
     this.handle = options.handle
     this.steps = options.steps
@@ -88,6 +94,10 @@ export class Transaction implements HookOwner {
 
   /** Aborted when the transaction is rolled back. */
   get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.#rolledBack) this.#abort.abort(this.#rolledBack.cause)
+    }
     return this.#abort.signal
   }
 
@@ -120,9 +130,26 @@ export class Transaction implements HookOwner {
     return this.#serverFailure
   }
 
-  failOnServer(cause: unknown, { endsTransaction }: { endsTransaction: boolean }): void {
-    this.#serverFailure ??= { cause }
-    if (endsTransaction) this.fail(cause)
+  failOnServer(
+    cause: unknown,
+    { endsTransaction, transient }: Pick<ErrorClass, 'endsTransaction' | 'transient'>,
+  ): void {
+    this.#serverFailure ??= { cause, transient }
+    if (!endsTransaction) return
+    this.fail(cause)
+    this.#isGivenUp = true
+  }
+
+  /** True where its server has it no more: a later statement could only fail, with an error that hides the first. */
+  get isGivenUp(): boolean {
+    return this.#isGivenUp
+  }
+
+  /** True where the first failure says that the same work may succeed if it is begun anew. */
+  get isTransientFailure(): boolean {
+    const cause = this.#failure?.cause
+    if (cause === this.#serverFailure?.cause && this.#serverFailure?.transient) return true
+    return cause instanceof Error && 'transient' in cause && cause.transient === true
   }
 
   /** True for the error of work that the body awaited, and that a document held up for too long. */
@@ -157,8 +184,9 @@ export class Transaction implements HookOwner {
     return this.#innerAbort.signal
   }
 
-  async innerEnded(): Promise<void> {
-    await Promise.all(this.#inner)
+  /** Resolves when all that it encloses is over; no promise where there is nothing. */
+  innerEnded(): Promise<unknown> | undefined {
+    return this.#inner.size > 0 ? Promise.all(this.#inner) : undefined
   }
 
   /** Calls `close` before the transaction ends, or now if it has. */
@@ -179,30 +207,41 @@ export class Transaction implements HookOwner {
    */
   statement<T>(run: () => Promise<T>): Promise<T> {
     if (this.state !== 'open') return Promise.reject(this.#ended())
-    const turn = this.#tail.then(() => {
-      if (this.signal.aborted || !this.isOpen) throw this.#ended()
-      return run()
-    })
-    this.#tail = turn.catch(() => {})
+    const turn = this.#tail !== undefined ? this.#tail.then(() => this.#turn(run)) : run()
+    const over = () => {
+      if (this.#tail === tail) this.#tail = undefined
+    }
+    const tail: Promise<void> = turn.then(over, over)
+    this.#tail = tail
     return turn
+  }
+
+  #turn<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#rolledBack || !this.isOpen) throw this.#ended()
+    return run()
   }
 
   /**
    * Takes no more statements and waits for those already issued. After a failure (`cause` given) the ones that have not
-   * begun are refused instead.
+   * begun are refused instead. No promise where there is nothing to wait for.
    */
-  async close(failure?: { readonly cause: unknown }): Promise<void> {
+  close(failure?: { readonly cause: unknown }): Promise<unknown> | undefined {
     this.state = 'ending'
     if (failure) {
       this.fail(failure.cause)
-      this.#abort.abort(failure.cause)
+      this.#rolledBack = failure
+      this.#abort?.abort(failure.cause)
     }
     this.#innerAbort?.abort(this.#outlived())
-    await this.#tail
+    return this.#tail !== undefined ? this.#tail.then(() => this.#runClosers()) : this.#runClosers()
+  }
+
+  #runClosers(): Promise<unknown> | undefined {
     this.#closed = true
+    if (this.#closers.size === 0) return undefined
     const closers = [...this.#closers]
     this.#closers.clear()
-    await Promise.allSettled(closers.map(close => close()))
+    return Promise.allSettled(closers.map(close => close()))
   }
 
   #outlived() {

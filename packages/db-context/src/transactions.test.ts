@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { holdX } from '../test/held-document.ts'
 import { FakeDatasource } from './conformance/index.ts'
 import { createDbContext } from './db-context.ts'
+import { dbContextError } from './registry.ts'
 
 function make() {
   const fake = new FakeDatasource()
@@ -11,38 +14,16 @@ function make() {
 
 const code = (code: string) => expect.objectContaining({ code })
 
-/** Another transaction has written `x` until `free` is called. */
-async function holdX({ db, fake }: ReturnType<typeof make>) {
-  const written = Promise.withResolvers<void>()
-  const gate = Promise.withResolvers<void>()
-  const done = db.run(() =>
-    db.switchDbIsolate(() =>
-      db.transaction.begin(async () => {
-        await fake.add('x')
-        written.resolve()
-        await gate.promise
-      }),
-    ),
-  )
-  await written.promise
-  return {
-    free: async () => {
-      gate.resolve()
-      await done
-    },
-  }
-}
-
 describe('a retried transaction', () => {
   it('runs its body again after a conflict, with the permit given back meanwhile', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     let bodies = 0
     const begun = db.run(() =>
       db.transaction.begin(async () => {
         bodies += 1
-        if (bodies === 3) await holder.free()
+        if (bodies === 3) await free()
         await fake.add('x')
       }),
     )
@@ -52,10 +33,31 @@ describe('a retried transaction', () => {
     expect(await db.run(() => fake.read('x'))).toBe(2)
   })
 
+  it('does not count as waiting for a document what it waits for its connection', async () => {
+    const made = make()
+    const { db, fake } = made
+    const free = await holdX(made)
+    let bodies = 0
+    const inBody = Promise.withResolvers<void>()
+    // Comes first for the one connection, and keeps it for longer than `lockWaitMs` with its patience.
+    const occupied = inBody.promise.then(() => db.run(() => fake.occupy(() => sleep(300))))
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        bodies += 1
+        inBody.resolve()
+        if (bodies === 3) await free()
+        await fake.add('x')
+      }),
+    )
+    await begun
+    await occupied
+    expect(bodies).toBe(3)
+  })
+
   it('is not run again once it has caused effects outside', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     const begun = db.run(() =>
       db.transaction.begin(async () => {
         db.propagator.call('student.update').sent()
@@ -64,13 +66,13 @@ describe('a retried transaction', () => {
     )
     await expect(begun).rejects.toEqual(expect.objectContaining({ code: 'RETRY_UNSAFE', outcome: 'unknown' }))
     await expect(begun).rejects.toThrow('call of student.update')
-    await holder.free()
+    await free()
   })
 
   it('counts an inner commit as an effect outside', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     const begun = db.run(() =>
       db.transaction.begin(async () => {
         await db.switchDb(() => db.transaction.begin(() => fake.add('audit'), { name: 'audit' }), { level: 2 })
@@ -78,42 +80,39 @@ describe('a retried transaction', () => {
       }),
     )
     await expect(begun).rejects.toThrow('transaction audit')
-    await holder.free()
+    await free()
   })
 
-  it('is not run again for the transient error of deeper work, which comes out as it is', async () => {
-    const made = make()
-    const { db, fake } = made
-    const holder = await holdX(made)
+  it('is not run again for another transient error of deeper work, which comes out as it is', async () => {
+    const { db, fake } = make()
+    const full = dbContextError('POOL_TIMEOUT', 'no connection')
     let bodies = 0
     const begun = db.run(() =>
       db.transaction.begin(async () => {
         bodies += 1
-        db.propagator.call('student.update').sent()
         await fake.add('y')
-        await db.switchDb(() => db.transaction.begin(() => fake.add('x')), { level: 2 })
+        await db.switchDb(() => db.transaction.begin(() => Promise.reject(full)), { level: 2 })
       }),
     )
-    await expect(begun).rejects.toEqual(code('LOCK_TIMEOUT'))
+    await expect(begun).rejects.toBe(full)
     expect(bodies).toBe(1)
-    await holder.free()
   })
 
   it('is given up after lockWaitMs, and at once with retries 0', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     await expect(db.run(() => db.transaction.begin(() => fake.add('x')))).rejects.toEqual(code('LOCK_TIMEOUT'))
     await expect(db.run(() => db.transaction.begin(() => fake.add('x'), { retries: 0 }))).rejects.toThrow(
       'Another transaction',
     )
-    await holder.free()
+    await free()
   })
 
   it('has one deadline for all its attempts', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     let bodies = 0
     const body = async () => {
       bodies += 1
@@ -124,16 +123,16 @@ describe('a retried transaction', () => {
       expect.objectContaining({ code: 'TRANSACTION_TIMEOUT', outcome: 'not-applied' }),
     )
     expect(bodies).toBeGreaterThan(1)
-    await holder.free()
+    await free()
   })
 
   it('is not saved by a body that catches the conflict', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     const begun = db.run(() => db.transaction.begin(() => fake.add('x').catch(() => {}), { retries: 0 }))
     await expect(begun).rejects.toEqual(code('ROLLBACK_ONLY'))
-    await holder.free()
+    await free()
   })
 })
 
@@ -170,7 +169,7 @@ describe('hooks', () => {
   it('for a rollback run once, after the last attempt', async () => {
     const made = make()
     const { db, fake } = made
-    const holder = await holdX(made)
+    const free = await holdX(made)
     let bodies = 0
     let hooks = 0
     const begun = db.run(() =>
@@ -185,7 +184,7 @@ describe('hooks', () => {
     await expect(begun).rejects.toEqual(code('LOCK_TIMEOUT'))
     expect(bodies).toBeGreaterThan(1)
     expect(hooks).toBe(1)
-    await holder.free()
+    await free()
   })
 
   it('a push inside a transaction is deferred to its commit', async () => {
@@ -193,7 +192,7 @@ describe('hooks', () => {
     const seen: string[] = []
     await db.run(() =>
       db.transaction.begin(async () => {
-        db.propagator.push().defer?.(async () => void seen.push('published'))
+        db.propagator.push().defer?.({ job: 'mail', id: '1', publish: async () => void seen.push('published') })
         seen.push('body')
       }),
     )

@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { attempt } from './attempt.ts'
 import { currentChain } from './current-chain.ts'
 import type { Activity } from './datasource.ts'
+import { hasCode } from './error.ts'
 import { HookRunner, type HookRunnerOptions, PlainHooks } from './hooks.ts'
 import type { Ledger } from './ledger.ts'
 import { checkLevel } from './level.ts'
+import { outerOf } from './outer.ts'
 import { newTransaction, type Place, type Run, repeat } from './place.ts'
 import type { Pools } from './pool.ts'
 import { type Conduct, conducts, isConduct, type PropagationRefusal, propagations } from './propagation.ts'
@@ -15,6 +17,7 @@ import {
   findTransaction,
   innermostOpen,
   innerScope,
+  noteHeldUp,
   openTransactions,
   refuseEscaped,
   type Scope,
@@ -48,17 +51,18 @@ export class Transactions {
     this.#hooks = new HookRunner(options)
   }
 
-  async begin<T>(scope: Scope, datasource: string, work: Work<T>): Promise<T> {
+  /** Rejects or throws. Not async, as the parts of a transaction are: each promise is a quarter of a percent of it. */
+  begin<T>(scope: Scope, datasource: string, work: Work<T>): Promise<T> {
     checkBegin(work)
     refuseEscaped(scope)
     const open = findTransaction(scope, datasource)
     const cell = propagations[work.propagation ?? 'required'][open ? 'inside' : 'outside']
     if (!isConduct(cell)) throw refused(cell, { scope, datasource, open })
     const { deeper, transaction }: Conduct = conducts[cell]
-    if (open && transaction === 'outer') return await join(open, work)
+    if (open && transaction === 'outer') return join(open, work)
     const at = deeper ? this.#deeper(scope, datasource) : scope
-    if (transaction === 'none') return await this.#plain(at, datasource, work.body)
-    return await this.#own(at, datasource, work)
+    if (transaction === 'none') return this.#plain(at, datasource, work.body)
+    return this.#own(at, datasource, work)
   }
 
   /** @throws LEVEL_LIMIT */
@@ -82,7 +86,8 @@ export class Transactions {
 
   async #own<T>(scope: Scope, datasource: string, work: Work<T>): Promise<T> {
     const place = this.#place(scope, datasource, work)
-    const budget = new RetryBudget({ retriesMax: place.terms.retries, lockWaitMs: this.#options.lockWaitMs })
+    const { wait, terms } = place
+    const budget = new RetryBudget({ retriesMax: terms.retries, lockWaitMs: this.#options.lockWaitMs, wait })
     let last: Transaction | undefined
     try {
       for (;;) {
@@ -91,12 +96,13 @@ export class Transactions {
         if (!('value' in run)) await repeat(run, place, budget)
         else {
           place.steps.succeed()
-          await this.#hooks.run(scope, last, 'afterCommit')
+          if (last.afterCommit.length > 0) await this.#hooks.run(scope, last, 'afterCommit')
           return run.value
         }
       }
     } catch (error) {
-      place.steps.fail(error, { isCut: place.signal.aborted })
+      place.steps.fail(error, { isCut: place.outer.signal.aborted })
+      if (hasCode(error, 'LOCK_TIMEOUT') && error.outcome === 'not-applied') noteHeldUp(scope, error)
       if (last?.state === 'rolled-back') await this.#hooks.run(scope, last, 'afterRollback')
       throw error
     }
@@ -124,7 +130,7 @@ export class Transactions {
       datasource,
       pool,
       enclosing,
-      signal: enclosing ? AbortSignal.any([signal, enclosing.innerSignal]) : signal,
+      outer: enclosing ? outerOf(AbortSignal.any([signal, enclosing.innerSignal])) : scope.unit,
       wait: new PoolWait(pool.timeoutMs),
       deadline: undefined,
     }
@@ -138,7 +144,9 @@ export class Transactions {
   async #attempt<T>(at: Place, work: Work<T>): Promise<Run<T>> {
     const activity = this.#activity(at)
     try {
-      const permit = await this.#options.statements.permit(at, activity, at.wait)
+      const { scope, pool, outer } = at
+      const granted = this.#options.statements.permit({ scope, pool, signal: outer.signal }, activity, at.wait)
+      const permit = granted instanceof Promise ? await granted : granted
       let run: Run<T>
       try {
         activity.phase = 'holding'
@@ -146,7 +154,8 @@ export class Transactions {
       } finally {
         permit.release()
       }
-      await run.transaction.innerEnded()
+      const inner = run.transaction.innerEnded()
+      if (inner !== undefined) await inner
       return run
     } finally {
       this.#options.ledger.end(activity)
@@ -190,8 +199,8 @@ export class Transactions {
  * begin, until it has been rolled back.
  */
 function noteEffects(scope: Scope, what: string): (isEffect: boolean) => void {
-  const around = [...openTransactions(scope)]
-  if (around.length === 0) return () => {}
+  const around = openTransactions(scope)
+  if (around.length === 0) return noteNothing
   const waiting = around.filter(({ hold }) => hold.unit === scope.unit.id)
   const others = around.filter(({ hold }) => hold.unit !== scope.unit.id)
   for (const { effects } of others) effects.push(what)
@@ -200,6 +209,8 @@ function noteEffects(scope: Scope, what: string): (isEffect: boolean) => void {
     else for (const { effects } of others) effects.splice(effects.indexOf(what), 1)
   }
 }
+
+const noteNothing = (): void => {}
 
 /** @throws CONFIG, and whatever the body throws */
 async function join<T>(transaction: Transaction, work: Work<T>): Promise<T> {

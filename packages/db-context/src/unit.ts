@@ -1,6 +1,7 @@
 import type { Chain } from './chain.ts'
 import type { Deadline } from './deadline.ts'
 import { at } from './deadline.ts'
+import type { Outer } from './outer.ts'
 import type { Hold } from './rank.ts'
 import { dbContextError } from './registry.ts'
 import type { Scope } from './scope.ts'
@@ -18,7 +19,7 @@ export interface UnitOptions {
 }
 
 /** One request or one job, from begin to end: the owner of a context, and what is closed when it ends. */
-export class Unit {
+export class Unit implements Outer {
   readonly chain: Chain
   readonly deadline: Deadline
   readonly enclosing: Scope | undefined
@@ -27,6 +28,7 @@ export class Unit {
   readonly #abort = new AbortController()
   readonly #cut = Promise.withResolvers<never>()
   readonly #closers = new Set<() => Promise<void>>()
+  readonly #listeners = new Set<() => void>()
   readonly #external: AbortSignal | undefined
   #ended = false
   #effects = 0
@@ -82,6 +84,13 @@ export class Unit {
   abort(reason: Error): void {
     this.#abort.abort(reason)
     this.#cut.reject(reason)
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  /** Beside the signal, because each transaction listens for as long as it runs: on the signal that is 1 % of its time. */
+  onAbort(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Calls `close` when the unit ends, or now if it has: what a wait brought too late must not stay open. */

@@ -11,9 +11,15 @@ import { findHold, type Scope } from './scope.ts'
  */
 export class PoolWait {
   #leftMs: number
+  #spentMs = 0
 
   constructor(timeoutMs: number) {
     this.#leftMs = timeoutMs
+  }
+
+  /** What has been waited so far. */
+  get spentMs(): number {
+    return this.#spentMs
   }
 
   async within<T>(wait: (deadline: Deadline) => Promise<T>): Promise<T> {
@@ -21,7 +27,9 @@ export class PoolWait {
     try {
       return await wait(deadlineIn(this.#leftMs))
     } finally {
-      this.#leftMs = Math.max(0, this.#leftMs - (performance.now() - since))
+      const waitedMs = performance.now() - since
+      this.#spentMs += waitedMs
+      this.#leftMs = Math.max(0, this.#leftMs - waitedMs)
     }
   }
 }

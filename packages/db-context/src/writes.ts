@@ -42,7 +42,7 @@ export class Writes {
     }
     const room = idsKeptMax - this.#size
     const before = of.ids.size
-    for (const id of ids.slice(0, room)) of.ids.add(id)
+    for (const id of ids.length > room ? ids.slice(0, room) : ids) of.ids.add(id)
     this.#size += of.ids.size - before
     of.isComplete &&= isComplete && ids.length <= room
   }

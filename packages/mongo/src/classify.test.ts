@@ -19,6 +19,14 @@ describe('an error is read by name, code and label', () => {
       { transient: true, conflict: true, endsTransaction: true },
     ],
     [
+      'a ticket that is not to be had',
+      new MongoServerError({
+        code: 24,
+        message: "Unable to acquire ticket with mode '2' within a max lock request timeout of '5ms' milliseconds.",
+      }),
+      { transient: true, conflict: true, lack: 'write tickets', endsTransaction: true },
+    ],
+    [
       'a transaction that is gone',
       server(251, ['TransientTransactionError']),
       { transient: true, conflict: false, endsTransaction: true },
@@ -37,9 +45,24 @@ describe('an error is read by name, code and label', () => {
     expect(classify(error)).toEqual(expected)
   })
 
-  it('of another copy of the driver, or from another process', () => {
+  it('of another copy of the driver', () => {
     const copy = { name: 'MongoServerError', code: 112, errorLabels: ['TransientTransactionError'] }
     expect(classify(copy)).toEqual({ transient: true, conflict: true, endsTransaction: true })
+  })
+
+  // As the queue makes them again on this side; what other work met says nothing of a transaction here.
+  const remote = (error: Error) => Object.defineProperty(error, 'remoteStack', { value: 'Error: there' })
+  const copied = () => Object.assign(new Error('there'), { name: 'MongoServerError', code: 112 })
+  it.each([
+    ['from another process', remote(copied())],
+    ['that has another process to blame', dbContextError('LOCK_TIMEOUT', 'held', { cause: remote(copied()) })],
+    ['of ours from another process', remote(dbContextError('LOCK_TIMEOUT', 'held', { cause: copied() }))],
+    ['of an ancestor there', remote(dbContextError('ANCESTOR_LOCK', 'held'))],
+    ['of a network there', remote(Object.assign(new Error('there'), { code: 'ECONNRESET' }))],
+    ['that bears the number of a conflict and is no answer of a server', Object.assign(new Error('m'), { code: 112 })],
+    ['that bears the number of an election and is none', Object.assign(new Error('m'), { code: 91 })],
+  ])('one %s is no failure of this server', (_, error) => {
+    expect(classify(error)).toEqual({ transient: false, conflict: false, endsTransaction: false })
   })
 
   it('as what it was made from, where it is one of ours', () => {

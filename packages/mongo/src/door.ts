@@ -3,11 +3,12 @@ import type { Settings } from './options.ts'
 import type { MongoPool } from './pool/pool.ts'
 import type { MongoTransaction } from './pool/transaction.ts'
 import { BlockedDocuments } from './write/blocked-documents.ts'
+import { Turns } from './write/turns.ts'
 
 export type MongoScope = StatementScope<MongoPool, MongoTransaction>
 type LevelBinding = StatementBinding<MongoPool, MongoTransaction>
 
-type OfLevels = 'hold' | 'poolWait' | 'wrote' | 'blocked'
+type OfLevels = 'hold' | 'poolWait' | 'wrote' | 'blocked' | 'heldUp'
 
 /** Work on the service pool keeps no connection between two statements, waits for each by itself, and has no transaction. */
 export type MongoBinding = Omit<LevelBinding, OfLevels> & Partial<Pick<LevelBinding, OfLevels>>
@@ -21,6 +22,8 @@ export interface Door {
   readonly scope: MongoScope
   /** The documents that keep writes of this process waiting. */
   readonly blocked: BlockedDocuments
+  /** The order of writes of this process to one document. */
+  readonly turns: Turns
   /** @throws CONTEXT_MISSING, CONTEXT_ENDED, OTHER_DATASOURCE, TRANSACTION_ENDED */
   bind(): MongoBinding
 }
@@ -30,6 +33,7 @@ export class LevelDoor implements Door {
   readonly settings: Settings
   readonly isService = false
   readonly blocked = new BlockedDocuments()
+  readonly turns = new Turns()
   #scope: MongoScope | undefined
 
   constructor(settings: Settings) {

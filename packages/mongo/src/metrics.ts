@@ -5,7 +5,7 @@ import type { Activity, DatasourcePool } from '@strata/db-context'
 const meter = metrics.getMeter('@strata/mongo')
 
 /** False without an SDK in the process: then nothing is timed either. */
-const isMeasured = meter !== createNoopMeter()
+export const isMeasured = meter !== createNoopMeter()
 
 const operationDuration = meter.createHistogram('strata.mongo.operation.duration', {
   description: 'One send of an operation to the server and its answer',

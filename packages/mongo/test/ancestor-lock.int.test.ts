@@ -50,7 +50,7 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)(
     const counters = () => collectionOf(harness.store)
     const outside = () => harness.plain.db(harness.database).collection<Counter>('counters')
     const increment = (_id: number) => counters().updateOne({ _id }, { $inc: { n: 1 } })
-    const deeper = (body: () => Promise<unknown>) =>
+    const deeper = (body: () => Promise<unknown>, retries = 3) =>
       harness.db.run(() =>
         harness.db.transaction.begin(
           async () => {
@@ -58,7 +58,7 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)(
             await counters().insertOne({ _id: 50, n: 0 })
             return await harness.db.switchDbIsolate(body)
           },
-          { name: 'outer' },
+          { name: 'outer', retries },
         ),
       )
     const expected = {
@@ -131,6 +131,32 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)(
       expect(await called.catch(error => error)).toMatchObject(expected)
     })
 
+    it.each([true, false])('is named as possible where another process wrote it after the call: %s', async isLate => {
+      const { db } = harness
+      const called = db.run(() =>
+        db.transaction.begin(
+          async () => {
+            if (!isLate) await increment(1)
+            const { chain } = db.propagator.call('job')
+            if (isLate) await increment(1)
+            const write = () => otherCounters.updateOne({ _id: 1 }, { $inc: { n: 1 } })
+            return await other.propagator.run(job(JSON.parse(JSON.stringify(chain))), () =>
+              other.transaction.begin(write),
+            )
+          },
+          { name: 'outer' },
+        ),
+      )
+      const late = {
+        code: 'LOCK_TIMEOUT',
+        outcome: 'not-applied',
+        transient: true,
+        message: expect.stringMatching(/transaction outer \(level 0\), which awaits this job/),
+        details: { certain: false, ancestors: [{ name: 'outer', level: 0 }] },
+      }
+      expect(await called.catch(error => error)).toMatchObject(isLate ? late : expected)
+    })
+
     it.each<[string, () => Promise<unknown>]>([
       ['plain write', () => increment(2)],
       ['transaction', () => harness.db.transaction.begin(() => increment(2))],
@@ -140,7 +166,7 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)(
       const { ended } = await holding(harness.plain, open, session =>
         outside().updateOne({ _id: 2 }, { $inc: { n: 100 } }, { session }),
       )
-      expect(await deeper(write).catch(error => error)).toMatchObject({ code: 'LOCK_TIMEOUT', transient: true })
+      expect(await deeper(write, 0).catch(error => error)).toMatchObject({ code: 'LOCK_TIMEOUT', transient: true })
       open.open()
       await ended
     })

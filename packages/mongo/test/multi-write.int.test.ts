@@ -61,6 +61,22 @@ describe('a blocked write of several documents', () => {
     expect(await outside().findOne({ _id: 2 })).toEqual({ _id: 2, n: 100 })
   })
 
+  /** The same on the driver alone, and sent again as its error invites to. */
+  it('without that, the driver says of what it has applied in part that nothing was, and once more doubles it', async () => {
+    const open = gate()
+    const { ended } = await holding(harness.plain, open, session =>
+      outside().updateOne({ _id: 2 }, { $inc: { n: 100 } }, { session }),
+    )
+    const all = [1, 2, 3].map(_id => ({ updateOne: { filter: { _id }, update: { $inc: { n: 1 } } } }))
+    const write = () => outside().bulkWrite(all, { maxTimeMS: 300 })
+    const error = await write().catch(thrown => thrown)
+    expect(error).toMatchObject({ code: 50, modifiedCount: 0 })
+    open.open()
+    await ended
+    await write()
+    expect(await outside().findOne({ _id: 1 })).toEqual({ _id: 1, n: 2 })
+  })
+
   it('that is cut off by its own maxTimeMS is unknown as well', async () => {
     const open = gate()
     const { ended } = await holding(harness.plain, open, session =>

@@ -1,4 +1,4 @@
-import type { ChainLink, IncomingJob } from '@strata/db-context'
+import { type ChainLink, dbContextError, type IncomingJob, type RunningUnit } from '@strata/db-context'
 import { type Gate, gate } from '@strata/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, it } from 'vitest'
 import { type Harness, startHarness } from './harness.ts'
@@ -73,4 +73,25 @@ it.each<[string, () => Promise<unknown>]>([
 it('a job that nobody can put back, and a request, wait where they are', async () => {
   expect(await run(() => increment(1), { canPutBack: false })).toMatchObject({ code: 'LOCK_TIMEOUT' })
   expect(await harness.db.run(() => increment(1)).catch(error => error)).toMatchObject({ code: 'LOCK_TIMEOUT' })
+})
+
+it.each<[string, () => Promise<unknown>]>([
+  ['a write that was cut off, and whose error was caught', () => slowUpdates().catch(() => {})],
+  [
+    'a write that nobody awaited',
+    async () => {
+      increment(2).catch(() => {})
+      // The statement is under way, and nothing of it is known yet.
+    },
+  ],
+])('%s counts as an effect of the job, whatever the error that it ends with', async (_, first) => {
+  let unit: RunningUnit | undefined
+  const refused = dbContextError('LEVEL_LIMIT', 'deeper than the limit')
+  const ended = harness.db.propagator.run(job, async (_signal, running) => {
+    unit = running
+    await first()
+    throw refused
+  })
+  await expect(ended).rejects.toBe(refused)
+  expect(unit?.hasEffects).toBe(true)
 })

@@ -1,14 +1,6 @@
+import { isRecord } from './json.ts'
 import { cut, isError, peek, print, snapshot } from './thrown.ts'
-import {
-  causesMax,
-  decodeError,
-  errorsMax,
-  isCode,
-  isOutcome,
-  isRecord,
-  textsOf,
-  type WireError,
-} from './wire-error.ts'
+import { causesMax, decodeError, errorsMax, isCode, isOutcome, textsOf, type WireError } from './wire-error.ts'
 
 const messageLengthMax = 8192
 const stackLengthMax = 8192

@@ -1,4 +1,5 @@
 import { type ChainLink, readWrites } from '@strata/db-context'
+import { isRecord, parseJson } from './json.ts'
 import type { Lane } from './lane.ts'
 import { queueError } from './registry.ts'
 
@@ -40,15 +41,8 @@ export function packEnvelope(envelope: Envelope): { strata?: string } {
 /** What a job has as its envelope, unchecked: parsed once, and also taken as an object. */
 export function findEnvelope(options: object): unknown {
   const found = 'strata' in options ? options.strata : undefined
-  return typeof found === 'string' ? parseJson(found) : found
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+  // A text that is not JSON stays one, and is refused as that.
+  return typeof found === 'string' ? (parseJson(found) ?? found) : found
 }
 
 /** A job added by plain BullMQ. */
@@ -142,9 +136,6 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 
 const isWhole = (value: unknown, min: number): value is number =>
   Number.isSafeInteger(value) && (value as number) >= min
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const describe = (value: unknown): string =>
   typeof value === 'string'

@@ -6,8 +6,7 @@ import { MinuteLog } from './minute-log.ts'
 import { outside } from './outside.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
-
-type Streams = readonly [key: string, entries: [id: string, fields: string[]][]][]
+import type { Streams } from './streams.ts'
 
 const readMs = 400
 const readMax = 1000

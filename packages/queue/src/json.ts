@@ -61,3 +61,16 @@ function className(prototype: unknown): string {
   const { constructor: made } = prototype as { constructor?: unknown }
   return typeof made === 'function' && made.name ? made.name : 'class instance'
 }
+
+/** Undefined for what is not JSON, which no JSON is. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** True for a JSON object. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -48,20 +48,25 @@ export async function push(
     const kept: Push = { ...made, id, published: false, isKept: true }
     const order = { ...(key !== undefined && { key }), ...(ordered !== undefined && { ordered }) }
     outbox.append({ ...messageOf(kept, data, bullmq), ...order })
-    plan.defer(async () => {
+    const publish = async () => {
       kept.published = true
-    })
+    }
+    plan.defer({ job: job.name, id, isKept: true, publish })
     return pushed(kept)
   }
   const deferred: Push = { ...made, id, published: false }
-  plan.defer(async () => {
-    try {
-      await publish(id)
-      deferred.published = true
-    } catch (error) {
-      deferred.failure = error
-      throw error
-    }
+  plan.defer({
+    job: job.name,
+    id,
+    publish: async () => {
+      try {
+        await publish(id)
+        deferred.published = true
+      } catch (error) {
+        deferred.failure = error
+        throw error
+      }
+    },
   })
   return pushed(deferred)
 }

@@ -61,7 +61,9 @@ export function codeOf(error: unknown): string {
 /** The end of a job that was put back until its patience was over: its caller's transaction may be what holds the document. */
 export function lockTimeout({ name, id }: Job, lockWaitMs: number, blocked: StrataError): StrataError {
   if (hasCode(blocked.cause, 'ANCESTOR_LOCK')) return blocked.cause
-  const message = `Job ${name} (${id}) was put back for lockWaitMs (${lockWaitMs} ms), for other work held a document that it writes`
+  const mayBeAncestor = 'ancestors' in blocked.details
+  const whose = mayBeAncestor ? ', or a transaction that awaits it and wrote it after the call (details.ancestors)' : ''
+  const message = `Job ${name} (${id}) was put back for lockWaitMs (${lockWaitMs} ms), for other work${whose} held a document that it writes`
   return dbContextError('LOCK_TIMEOUT', message, {
     details: { ...blocked.details, job: name, id, lockWaitMs },
     cause: blocked.cause,

@@ -6,6 +6,7 @@ import { MinuteLog } from './minute-log.ts'
 import { outside } from './outside.ts'
 import { queueError } from './registry.ts'
 import type { Report } from './report.ts'
+import type { Streams } from './streams.ts'
 
 const blockMs = 5000
 
@@ -16,8 +17,6 @@ const readMax = 500
 
 /** The first field of the entry by which a process makes its stream. */
 export const greeting = 'hello'
-
-type Streams = readonly [key: string, entries: [id: string, fields: string[]][]][]
 
 /**
  * Reads one stream on a connection of its own, from the first entry on. It remembers where it was, so that a dropped

@@ -1,3 +1,4 @@
+import { parseJson } from './json.ts'
 import { readWireError, type WireError } from './wire-error.ts'
 
 /** How a job ended. `value` is absent for a handler that returns nothing. */
@@ -34,12 +35,4 @@ export function readRecordedEnd(exists: boolean, fields: readonly (string | null
   if (typeof returnValue === 'string') return { v: 1, ok: true, value: parseJson(returnValue) }
   const error = typeof strata === 'string' ? readWireError(parseJson(strata)) : undefined
   return { v: 1, ok: false, error: error ?? { name: 'Error', message: failedReason ?? 'Job failed without a reason' } }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

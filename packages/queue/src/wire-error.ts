@@ -1,4 +1,5 @@
 import { type Outcome, StrataError } from '@strata/db-context'
+import { isRecord } from './json.ts'
 
 /** An error as it travels. Bounded in depth, number and length, because what a driver throws may hold a whole server. */
 export interface WireError {
@@ -101,6 +102,3 @@ export const isCode = (value: unknown): value is string | number =>
   typeof value === 'string' || typeof value === 'number'
 
 export const isOutcome = (value: unknown): value is Outcome => outcomes.includes(value)
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

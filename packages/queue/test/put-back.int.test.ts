@@ -57,6 +57,16 @@ test('after lockWaitMs the call ends with LOCK_TIMEOUT, and nothing was applied'
   expect(runs.length).toBeGreaterThan(1)
 })
 
+test('in a transaction of another process that is said to be the possible holder', async () => {
+  const { call, db } = await start(500, () => true)
+  const begun = db.run(() => db.transaction.begin(() => call(), { name: 'outer', retries: 0 }))
+  await expect(begun).rejects.toMatchObject({
+    code: 'LOCK_TIMEOUT',
+    message: expect.stringContaining('or a transaction that awaits it'),
+    details: { certain: false, ancestors: [{ name: 'outer', level: 0 }] },
+  })
+})
+
 test('what the handler does with the error is its own affair: a result stands', async () => {
   const db = stage.db()
   const queues = stage.queues(db)

@@ -18,6 +18,8 @@ const renameDeeper = defineJob({ name: 'rename-deeper', input, output: z.number(
 const database = `test-${randomUUID()}`
 const stops: (() => Promise<void>)[] = []
 let client: MongoClient
+/** Of `rename`. */
+let runs = 0
 let db: DbContext
 let queues: Queues
 let students: ReturnType<typeof open>['students']
@@ -41,12 +43,15 @@ beforeAll(async () => {
   const worker = createWorker(service.shared)
   const deeper = createQueues(service.shared)
   worker.handle(rename, async ({ id, name, isInTransaction }) => {
+    runs += 1
+    if (id === 'nobody') throw new Error('Nobody to rename')
     const write = () => service.students.updateOne({ _id: id }, { $set: { name } })
     const { modifiedCount } = await (isInTransaction ? service.context.transaction.begin(write) : write())
     return modifiedCount
   })
   worker.handle(renameDeeper, data => deeper.pushAsync(rename, data))
-  await worker.start()
+  // What is measured is the end of a wait, and no first connection.
+  await Promise.all([worker.start(), db.start(), queues.start(), deeper.start()])
   stops.push(
     () => worker.stop({ deadlineMs: 1000 }),
     () => queues.stop({ deadlineMs: 1000 }),
@@ -94,6 +99,32 @@ test.each([
     expect(await db.run(() => students.findOne({ _id: 'ada' }))).toEqual({ _id: 'ada', name: 'ada' })
   },
 )
+
+/** The job that writes its ancestor's document, with attempts that BullMQ would make. */
+async function renameOften(isInTransaction: boolean, fails: boolean) {
+  const before = runs
+  const ended = db.run(() =>
+    db.transaction.begin(async () => {
+      if (!fails) await students.updateOne({ _id: 'ada' }, { $set: { name: 'Ada' } })
+      const data = { id: fails ? 'nobody' : 'ada', name: 'Augusta', isInTransaction }
+      await queues.pushAsync(rename, data, { attempts: 3 })
+    }),
+  )
+  const error = await ended.catch(thrown => thrown)
+  return { error, runs: runs - before }
+}
+
+test.each([false, true])('a job that ends so runs once, whatever its attempts (in a transaction: %s)', async inside => {
+  const { error, runs: times } = await renameOften(inside, false)
+  expect(error).toMatchObject({ code: 'ANCESTOR_LOCK', outcome: 'not-applied', transient: false })
+  expect(times).toBe(1)
+})
+
+test('while one that fails by itself has all of them', async () => {
+  const { error, runs: times } = await renameOften(false, true)
+  expect(error).toMatchObject({ code: 'JOB_FAILED' })
+  expect(times).toBe(3)
+})
 
 test('another document of the same collection is written', async () => {
   const renamed = db.run(() =>

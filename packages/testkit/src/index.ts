@@ -1,6 +1,7 @@
 export { TestkitError, type TestkitErrorCode } from './errors.ts'
 export { type Gate, gate } from './gate.ts'
 export { type NodeProcess, type ProcessEnd, type SpawnOptions, spawnNode } from './processes.ts'
+export { type CommandFault, type CommandProxy, type SeenCommand, startCommandProxy } from './proxy/commands.ts'
 export { type FaultConnection, type FaultProxy, type Faults, startFaultProxy } from './proxy/faults.ts'
 export { type LoadBalancedProxy, startLoadBalancedProxy } from './proxy/load-balanced.ts'
 export type { HostPort } from './proxy/primary.ts'

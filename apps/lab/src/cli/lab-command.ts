@@ -2,6 +2,8 @@ import type { Isolation } from '@strata/db-context'
 import { seedFrom } from '@strata/testkit'
 import { Command, Option } from 'commander'
 import { runLab } from '../lab/run.ts'
+import type { SeriesPart } from '../lab/series.ts'
+import type { View } from '../lab/view.ts'
 import { LabError } from '../lab-error.ts'
 import { terminalView } from '../live/terminal-view.ts'
 import { intro, scenarioList } from '../report/intro.ts'
@@ -9,22 +11,29 @@ import { resultJson } from '../report/result-json.ts'
 import { resultTable } from '../report/result-table.ts'
 import { versionsOf } from '../report/versions.ts'
 import { findScenario, scenarios } from '../scenarios/scenarios.ts'
-import { type Settings, settingsFrom, sizeMax, type Topology } from '../settings.ts'
+import { settingsFrom, sizeMax, type Topology } from '../settings.ts'
 import type { Surroundings } from './main-program.ts'
 import { wholeNumber } from './number-flag.ts'
+import { runSeriesCommand } from './series-command.ts'
 
 interface LabFlags {
   readonly isolation: Isolation
   readonly topology?: Topology
   readonly pool?: number
   readonly lanes?: number
+  readonly size?: number
+  readonly strangers?: number
   readonly roots: number
   readonly depth?: number
-  readonly processes: number
+  readonly processes?: number
   readonly deadlineMs: number
   readonly seed?: number
+  readonly times?: number
   readonly json?: true
 }
+
+/** In the place of a scenario: every one. */
+const all = 'all'
 
 const seedMax = 2 ** 32 - 1
 
@@ -35,15 +44,19 @@ export function labCommand(around: Surroundings): Command {
     .description(
       'Plays a hazard on real servers and in real processes, with levels or without; lists all without a name',
     )
-    .argument('[scenario]', `one of ${scenarios.map(({ name }) => name).join(', ')}`)
+    .argument('[scenario]', `one of ${scenarios.map(({ name }) => name).join(', ')}, or all`)
     .addOption(
       new Option('--isolation <kind>', 'with levels, or without').choices(['levels', 'none']).default('levels'),
     )
     .addOption(number('--pool', "connections of each pool (default: the scenario's)", [1, sizeMax]))
     .addOption(number('--lanes', "jobs at once of each lane and process (default: the scenario's)", [1, sizeMax]))
+    .addOption(
+      number('--size', 'connections of each pool and jobs at once of each lane, where not given', [1, sizeMax]),
+    )
+    .addOption(number('--strangers', 'who goes on beside the roots, in the same pools and lanes', [1, sizeMax]))
     .addOption(number('--roots', 'requests at once', [1, 1000]).default(20))
     .addOption(number('--depth', "deepest level (default: the scenario's)", [1, 64]))
-    .addOption(number('--processes', 'one API process and workers; 1 is both in one', [1, 16]).default(2))
+    .addOption(number('--processes', 'one API process and workers, 2; 1 is both in one', [1, 16]))
     .addOption(number('--deadline-ms', 'when a root that waits counts as hung', [100, 600_000]).default(20_000))
     .addOption(
       new Option('--topology <kind>', "what the driver sees (default: the scenario's)").choices([
@@ -52,6 +65,7 @@ export function labCommand(around: Surroundings): Command {
       ]),
     )
     .addOption(number('--seed', 'decides the order in which the roots begin', [0, seedMax]))
+    .addOption(number('--times', 'plays it so many times in a row on the same servers', [1, 1000]))
     .option('--json', 'prints the result as JSON, on the last line of stdout')
     .action((name: string | undefined, flags: LabFlags) => run(name, flags, around))
 }
@@ -63,14 +77,33 @@ async function run(name: string | undefined, flags: LabFlags, around: Surroundin
     )
     return
   }
+  const view = terminalView(process.stderr)
+  const parts = partsOf(name, flags, view.say)
+  const [first] = parts
+  if (first === undefined || name === all || flags.times !== undefined) {
+    return await runSeriesCommand({ parts, times: flags.times ?? 1, isJson: flags.json === true }, around)
+  }
+  await runOnce(first, { flags, view, around })
+}
+
+/** The scenario of this name, or all of them, with the settings of its first run. @throws USAGE */
+function partsOf(name: string, flags: LabFlags, report: (line: string) => void): SeriesPart[] {
   const scenario = findScenario(name)
-  if (scenario === undefined) {
+  if (scenario === undefined && name !== all) {
     throw new LabError('USAGE', `No scenario ${name}; there are ${scenarios.map(each => each.name).join(', ')}`)
   }
-  const checked = settingsFrom(flags, scenario)
-  const view = terminalView(process.stderr)
-  const seed = seedFrom({ ...(flags.seed === undefined ? {} : { flag: flags.seed }), report: view.say })
-  const settings: Settings = { ...checked, seed: seed.value }
+  const checked = (scenario === undefined ? scenarios : [scenario]).map(each => ({
+    scenario: each,
+    settings: settingsFrom(flags, each),
+  }))
+  const seed = seedFrom({ ...(flags.seed === undefined ? {} : { flag: flags.seed }), report })
+  return checked.map(({ scenario, settings }) => ({ scenario, settings: { ...settings, seed: seed.value } }))
+}
+
+async function runOnce(
+  { scenario, settings }: SeriesPart,
+  { flags, view, around }: { flags: LabFlags; view: View; around: Surroundings },
+): Promise<void> {
   view.say(intro(settings, scenario))
   await runLab(settings, scenario, {
     view,

@@ -1,5 +1,5 @@
 import { LabError } from '../lab-error.ts'
-import { addCounts, type BeforeGate, type Peak, type RootEnd, type Symptoms } from '../outcome.ts'
+import { addCounts, type BeforeGate, type Peak, type RootEnd, type StrangersEnd, type Symptoms } from '../outcome.ts'
 import { ActorProcess, type Told } from '../process/actor-process.ts'
 import type { FromActor, Opening, Role } from '../process/messages.ts'
 import type { ProcessReport } from '../process/report.ts'
@@ -24,6 +24,7 @@ export class Crew implements AsyncDisposable {
   readonly peak: { connections: number; slots: number } = { connections: 0, slots: 0 }
   refusalMsMax: number | undefined
   beforeGate: BeforeGate | undefined
+  strangers: StrangersEnd | undefined
   readonly #peaks = new Map<string, Peak>()
   #hasBesideEnded = false
   #ground: Pick<Ground, 'killPrimary'> | undefined
@@ -52,6 +53,7 @@ export class Crew implements AsyncDisposable {
     await Promise.all(this.#actors.map(open))
     await this.#api.perform({ type: 'prepare' }, stepMs)
     await Promise.all(this.#actors.map(actor => actor.perform({ type: 'work' }, stepMs)))
+    await this.#api.perform({ type: 'strangers' }, stepMs)
   }
 
   /** Resolves when every root has ended, and what went on beside them. @throws RUN_FAILED when a process is lost or cannot go on. */
@@ -71,6 +73,11 @@ export class Crew implements AsyncDisposable {
   /** Has the API process compare what was told with the data. @throws RUN_FAILED */
   async check(): Promise<void> {
     await this.#api.perform({ type: 'check' }, stepMs)
+  }
+
+  /** Ends what goes on beside the roots. @throws RUN_FAILED */
+  async quiet(deadlineMs: number): Promise<void> {
+    await this.#api.perform({ type: 'quiet', deadlineMs }, deadlineMs + lookMs)
   }
 
   /** Forgets what was in use while connections opened: each report begins the next one's count. */
@@ -127,6 +134,7 @@ export class Crew implements AsyncDisposable {
     else if (message.type === 'report') this.#measure(message.report)
     else if (message.type === 'refused') this.refusalMsMax = Math.max(this.refusalMsMax ?? 0, Math.ceil(message.ms))
     else if (message.type === 'before-gate') this.beforeGate = message.beforeGate
+    else if (message.type === 'strangers-ended') this.strangers = message.end
     else if (message.type === 'kill') this.#kill(from, message).catch(error => this.#finished.reject(error))
     else if (message.type === 'gate') this.#open(message.name, from)
     else this.#finished.reject(new LabError('RUN_FAILED', `Process ${from.name}: ${message.message}`))

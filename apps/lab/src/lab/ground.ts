@@ -6,6 +6,7 @@ import { LabError } from '../lab-error.ts'
 import { collectionName } from '../process/open-stage.ts'
 import type { ScenarioShape } from '../scenarios/scenario.ts'
 import type { Settings } from '../settings.ts'
+import { ServerLook } from './server-look.ts'
 
 /** Servers for one run, with a database and a Redis prefix that nobody else uses. */
 export interface Ground extends AsyncDisposable {
@@ -15,6 +16,8 @@ export interface Ground extends AsyncDisposable {
   readonly mongoUrl: string
   readonly redisUrl: string
   readonly versions: { readonly mongodb: string; readonly redis: string }
+  /** What these servers know of the run. */
+  readonly look: ServerLook
   /** Kills the primary of the run's own servers, as a crash would. */
   killPrimary(): Promise<void>
 }
@@ -27,14 +30,15 @@ const cleanUpMs = 3000
 export async function layGround(
   settings: Settings,
   scenario: ScenarioShape,
-  report: (line: string) => void,
+  options: { readonly report: (line: string) => void; readonly env?: NodeJS.ProcessEnv | undefined },
 ): Promise<Ground> {
-  const servers = await startServersFor(scenario, report)
+  const servers = await startServersFor(scenario, options)
   const run = `strata_lab_${randomBytes(4).toString('hex')}`
   await using undo = new AsyncDisposableStack()
   undo.defer(() => servers.stop())
   await setUp(servers, { run, settings, scenario })
   undo.defer(() => cleanUp(servers, run))
+  const look = undo.use(new ServerLook({ ...servers, run }))
   const isLoadBalanced = settings.topology === 'load-balanced'
   const proxy = isLoadBalanced ? undo.use(await startLoadBalancedProxy(servers.mongoUrl)) : undefined
   const stack = undo.move()
@@ -43,6 +47,7 @@ export async function layGround(
     mongoUrl: proxy?.url ?? servers.mongoUrl,
     redisUrl: servers.redisUrl,
     versions: { mongodb: servers.mongo.version, redis: servers.redis.version },
+    look,
     killPrimary: () => killPrimary(servers.mongo),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
@@ -52,9 +57,12 @@ export async function layGround(
 const isGiven = (rung: string): boolean => rung === 'url'
 
 /** A scenario with servers of its own takes nothing from a given URL, and shares nothing. */
-function startServersFor({ ownMongo }: ScenarioShape, report: (line: string) => void): Promise<Servers> {
-  if (ownMongo === undefined) return startServers({ report })
-  const { MONGO_URL: _, STRATA_MONGO: rung, ...others } = process.env
+function startServersFor(
+  { ownMongo }: ScenarioShape,
+  { report, env: given = process.env }: { report: (line: string) => void; env?: NodeJS.ProcessEnv | undefined },
+): Promise<Servers> {
+  if (ownMongo === undefined) return startServers({ report, env: given })
+  const { MONGO_URL: _, STRATA_MONGO: rung, ...others } = given
   const env = rung === undefined || isGiven(rung) ? others : { ...others, STRATA_MONGO: rung }
   return startServers({ report, env, ...ownMongo })
 }

@@ -1,13 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { seeded } from '@strata/testkit'
-import { diagnose, symptomsOf } from '../diagnosis/wait.ts'
 import { LabError } from '../lab-error.ts'
-import { countCodes, type Outcome } from '../outcome.ts'
+import type { Outcome } from '../outcome.ts'
 import type { Scenario } from '../scenarios/scenario.ts'
 import type { Settings } from '../settings.ts'
+import { aftermath } from './aftermath.ts'
+import { assess } from './assess.ts'
 import { Crew } from './crew.ts'
 import { type Ground, layGround } from './ground.ts'
 import { shuffled } from './shuffle.ts'
+
 import type { View } from './view.ts'
 
 /** What a run has shown. */
@@ -19,6 +21,14 @@ export interface Result {
   readonly servers: Ground['versions']
 }
 
+export interface RunOptions {
+  readonly view: View
+  readonly signal: AbortSignal
+  readonly onResult: (result: Result) => void
+  /** Where the URLs of servers are read; this process's environment by default. */
+  readonly env?: NodeJS.ProcessEnv
+}
+
 /**
  * Runs a scenario to the end of its roots or to its deadline, hands over what it has shown, and takes everything down again
  * whatever hangs in it.
@@ -27,16 +37,17 @@ export interface Result {
 export async function runLab(
   settings: Settings,
   scenario: Scenario,
-  { view, signal, onResult }: { view: View; signal: AbortSignal; onResult: (result: Result) => void },
+  { view, signal, onResult, env }: RunOptions,
 ): Promise<Result> {
   await using stack = new AsyncDisposableStack()
   const crew = stack.use(await Crew.gather(settings))
-  const ground = stack.use(await layGround(settings, scenario, line => view.say(line)))
+  const ground = stack.use(await layGround(settings, scenario, { report: line => view.say(line), env }))
   // Once more, so that it is gone before the servers are.
   stack.use(crew)
   await crew.open(settings, ground)
-  const outcome = await play(settings, crew, { scenario, view, signal })
-  const result = { settings, outcome, wrong: scenario.judge(outcome, settings), servers: ground.versions }
+  const outcome = await play(settings, crew, { scenario, view, signal, ground })
+  const wrong = [...scenario.judge(outcome, settings), ...aftermath(outcome, settings, scenario)]
+  const result = { settings, outcome, wrong, servers: ground.versions }
   onResult(result)
   // With roots that hang nothing would stop by itself: those processes are killed.
   if (outcome.hung === 0) await crew.stop()
@@ -46,7 +57,7 @@ export async function runLab(
 async function play(
   settings: Settings,
   crew: Crew,
-  { scenario, view, signal }: { scenario: Scenario; view: View; signal: AbortSignal },
+  { scenario, view, signal, ground }: { scenario: Scenario; view: View; signal: AbortSignal; ground: Ground },
 ): Promise<Outcome> {
   await crew.ready()
   const begun = performance.now()
@@ -61,42 +72,7 @@ async function play(
     over.abort()
     stopFrames()
   }
-  return await assess(settings, crew, { scenario, elapsedMs: elapsedMs() })
-}
-
-async function assess(
-  { roots }: Settings,
-  crew: Crew,
-  { scenario, elapsedMs }: { scenario: Scenario; elapsedMs: number },
-): Promise<Outcome> {
-  const ends = [...crew.ends.values()]
-  const unfinished = Array.from({ length: roots }, (_, root) => root).filter(root => !crew.ends.has(root))
-  if (unfinished.length === 0) await crew.check()
-  await crew.refresh()
-  const failures = ends.flatMap(({ code }) => code ?? [])
-  const { peak, refusalMsMax, beforeGate } = crew
-  return {
-    completed: ends.length - failures.length,
-    failed: failures.length,
-    hung: unfinished.length,
-    symptoms: {
-      ...beforeGate?.symptoms,
-      ...countCodes(failures),
-      ...symptomsOf(diagnose(unfinished, crew.reports)),
-    },
-    elapsedMs,
-    peak: { ...peak },
-    ...(refusalMsMax === undefined ? {} : { refusalMsMax }),
-    ...(beforeGate === undefined ? {} : { beforeGate }),
-    ...countsOf(crew, scenario),
-  }
-}
-
-/** Every name that the scenario declares, also where nothing of it was counted. */
-function countsOf(crew: Crew, { counts }: Scenario): Pick<Outcome, 'counts'> {
-  if (counts === undefined) return {}
-  const zeros = Object.fromEntries(counts.map(name => [name, 0]))
-  return { counts: { ...zeros, ...crew.counts } }
+  return await assess(settings, crew, { scenario, ground, elapsedMs: elapsedMs() })
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

@@ -13,6 +13,7 @@ const settings: Settings = {
   pool: 1,
   lanes: 1,
   processes: 1,
+  strangers: 0,
   deadlineMs: 4000,
   seed: 1,
 }

@@ -20,14 +20,14 @@ const marginMs = 60_000
 
 /**
  * Without levels every bound lies beyond the deadline: what is shown is the hang that the bound would turn into an error. With
- * levels the defaults hold, raised to the deadline where they are shorter: a pause of a busy machine is not to look
- * like a hazard.
+ * levels the defaults hold; what belongs to a call that itself waits for all others is raised to the deadline where that is later.
  */
-export function limitsOf({ isolation, deadlineMs }: Settings, scenario: ScenarioShape): Omit<Limits, 'transactionMs'> {
+export function limitsOf(settings: Settings, scenario: ScenarioShape): Omit<Limits, 'transactionMs'> {
+  const { isolation, deadlineMs } = settings
   if (isolation === 'none') return { waitMs: deadlineMs + marginMs, lockWaitMs: deadlineMs + marginMs }
   return {
     waitMs: Math.max(waitMsDefault, deadlineMs),
-    lockWaitMs: scenario.lockWaitMs ?? Math.max(lockWaitMsDefault, deadlineMs),
+    lockWaitMs: scenario.lockWaitMs?.(settings) ?? lockWaitMsDefault,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { BeforeGate, RootEnd } from '../outcome.ts'
+import type { BeforeGate, RootEnd, StrangersEnd } from '../outcome.ts'
 import type { Settings } from '../settings.ts'
 import type { ProcessReport } from './report.ts'
 
@@ -21,8 +21,12 @@ export type Step =
   | { readonly type: 'open'; readonly opening: Opening }
   | { readonly type: 'prepare' }
   | { readonly type: 'work' }
+  /** Begins the strangers; done when each has been round once. */
+  | { readonly type: 'strangers' }
   /** Compares what the roots have told with the data, when all of them have ended. */
   | { readonly type: 'check' }
+  /** Ends the strangers, and what the scenario itself has left to do. */
+  | { readonly type: 'quiet'; readonly deadlineMs: number }
   | { readonly type: 'stop' }
 
 export type ToActor =
@@ -45,6 +49,7 @@ export type FromActor =
   | { readonly type: 'refused'; readonly ms: number }
   /** Asks for a kill; the gate opens in every other process when it is done. */
   | { readonly type: 'kill'; readonly victim: Victim; readonly gate: string }
+  | { readonly type: 'strangers-ended'; readonly end: StrangersEnd }
   | { readonly type: 'before-gate'; readonly beforeGate: BeforeGate }
   /** `asked` answers a `report`; the others come by themselves. */
   | { readonly type: 'report'; readonly report: ProcessReport; readonly asked: boolean }

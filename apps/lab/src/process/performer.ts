@@ -7,6 +7,7 @@ import { type OpenStage, openStage } from './open-stage.ts'
 import { PeakMeter } from './peak-meter.ts'
 import { seen } from './seen.ts'
 import type { Handlers } from './stage.ts'
+import { Strangers } from './strangers.ts'
 
 /** How often a process tells what it holds and waits for. */
 const reportMs = 100
@@ -15,6 +16,7 @@ interface Open extends OpenStage {
   readonly opening: Opening
   readonly scenario: Scenario
   readonly meter: PeakMeter
+  readonly strangers: Strangers
   /** In one process of the run. */
   readonly laneWatch: LaneWatch | undefined
   readonly reporting: NodeJS.Timeout
@@ -50,10 +52,15 @@ export class Performer {
       this.#open = await this.#openStage(step.opening)
       return
     }
-    const { scenario, stage, worker, meter, laneWatch, reporting, stop } = this.#opened
+    const { scenario, stage, worker, meter, strangers, laneWatch, reporting, stop } = this.#opened
     if (step.type === 'prepare') await scenario.prepare?.(stage)
     if (step.type === 'work') await worker?.start()
+    if (step.type === 'strangers') await strangers.begin()
     if (step.type === 'check') await scenario.check?.(stage)
+    if (step.type === 'quiet') {
+      await scenario.quiet?.(stage)
+      this.#tell({ type: 'strangers-ended', end: await strangers.end(step.deadlineMs) })
+    }
     if (step.type === 'stop') {
       clearInterval(reporting)
       meter.stop()
@@ -73,15 +80,19 @@ export class Performer {
     })
     const { stage, worker } = open
     const meter = new PeakMeter(() => stage.db.pools())
-    if (worker !== undefined) {
-      const handlers: Handlers = {
-        handle: (job, handler) => void worker.handle(job, input => meter.slot(() => handler(input))),
-      }
-      scenario.work?.(handlers, stage)
+    const queues: string[] = []
+    const handlers: Handlers = {
+      handle: (job, handler) => {
+        queues.push(job.queue)
+        worker?.handle(job, input => meter.slot(() => handler(input)))
+      },
     }
+    scenario.work?.(handlers, stage)
+    const strangers = new Strangers(stage, queues)
+    if (stage.settings.strangers > 0) strangers.work(handlers)
     const laneWatch = opening.role === 'worker' ? undefined : new LaneWatch(stage.queues)
     const reporting = setInterval(() => this.#report(false), reportMs)
-    return { ...open, opening, scenario, meter, laneWatch, reporting }
+    return { ...open, opening, scenario, meter, strangers, laneWatch, reporting }
   }
 
   #go(roots: readonly number[]): void {

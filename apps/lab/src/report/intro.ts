@@ -6,11 +6,12 @@ import { plain } from './plain.ts'
 
 /** What is about to run, for a person. */
 export function intro(settings: Settings, scenario: Scenario): string {
-  const { isolation, topology, roots, depth, pool, lanes, processes } = settings
+  const { isolation, topology, roots, depth, pool, lanes, processes, strangers } = settings
   const place = processes === 1 ? 'API and worker in one process' : `1 API and ${processes - 1} worker processes`
+  const beside = strangers > 0 ? `, ${strangers} strangers` : ''
   return [
     `${scenario.name}: ${scenario.hazard}`,
-    `isolation ${isolation}, ${topology}, ${roots} roots, depth ${depth}, pools of ${pool}, lanes of ${lanes}, ${place}`,
+    `isolation ${isolation}, ${topology}, ${roots} roots, depth ${depth}, pools of ${pool}, lanes of ${lanes}, ${place}${beside}`,
     `promised: ${scenario.promise(settings)}`,
   ].join('\n')
 }

@@ -1,4 +1,5 @@
 import type { Result } from '../lab/run.ts'
+import { heldSum, type StrangersEnd } from '../outcome.ts'
 import type { Versions } from './versions.ts'
 
 /** The result as a program reads it; names and meaning of its fields are fixed. */
@@ -6,8 +7,8 @@ export function resultJson(
   { settings, outcome, wrong }: Result,
   versions: Versions,
 ): Readonly<Record<string, unknown>> {
-  const { scenario, isolation, topology, roots, depth, pool, lanes, processes, seed } = settings
-  const { completed, failed, hung, elapsedMs, symptoms, peak, refusalMsMax, beforeGate, counts } = outcome
+  const { scenario, isolation, topology, roots, depth, pool, lanes, processes, strangers, seed } = settings
+  const { completed, failed, hung, elapsedMs, symptoms, peak, refusalMsMax, beforeGate, counts, held } = outcome
   return {
     scenario,
     isolation,
@@ -17,6 +18,7 @@ export function resultJson(
     pool,
     lanes,
     processes,
+    strangers,
     seed,
     completed,
     failed,
@@ -27,8 +29,13 @@ export function resultJson(
     ...(refusalMsMax === undefined ? {} : { refusalMsMax }),
     ...(beforeGate === undefined ? {} : { beforeGate }),
     ...counts,
+    ...(strangers === 0 || outcome.strangers === undefined ? {} : strangersJson(outcome.strangers)),
+    held: heldSum(held),
+    ...(heldSum(held) === 0 ? {} : { holders: held }),
     versions,
     verdict: wrong.length === 0 ? 'as-expected' : 'unexpected',
     ...(wrong.length === 0 ? {} : { wrong }),
   }
 }
+
+const strangersJson = ({ rounds, symptoms }: StrangersEnd) => ({ strangerRounds: rounds, strangerSymptoms: symptoms })

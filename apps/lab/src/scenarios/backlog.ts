@@ -31,6 +31,7 @@ export const backlog: Scenario = {
     const pushes = Array.from({ length: backlogJobs }, () => stage.queues.push(work, { ms: pushedMs }))
     await Promise.all(pushes)
   },
+  quiet: stage => stage.queues.queue(work).drain(),
   work: handlers => {
     handlers.handle(work, async ({ ms }) => {
       await pause(ms)

@@ -27,6 +27,20 @@ function chain(stage: Stage, root: number, side: Side): Promise<void> {
   })
 }
 
+/**
+ * The product's default, or so much less that all pairs have their turns before the deadline: in a pool of 1 they come one after
+ * the other, and each may take two of these waits.
+ */
+function lockWaitMsOf({ roots, pool, deadlineMs }: Settings): number {
+  const turns = Math.ceil(roots / pool)
+  return Math.max(lockWaitMsBounds.min, Math.min(lockWaitMsBounds.max, deadlineMs / (waitsPerTurn * turns)))
+}
+
+/** Less than a slice of a blocked write would never show that it waits in slices. */
+const lockWaitMsBounds = { min: 250, max: 2000 }
+/** Two, and room for as much again on a busy machine. */
+const waitsPerTurn = 4
+
 /** A root is counted under the lane that one of its jobs waits for, where not all have a slot. */
 const waits = ({ lanes, roots }: Settings) =>
   lanes >= sides.length * roots ? ['LOCK_WAIT'] : ['LOCK_WAIT', 'LANE_WAIT']
@@ -42,8 +56,7 @@ export const crossed: Scenario = {
   scarce: 'nothing',
   topology: 'replica-set',
   depth: { min: 2, default: 2 },
-  // The product's default: what is shown is that a chain gives way in that time.
-  lockWaitMs: 2000,
+  lockWaitMs: lockWaitMsOf,
   hazard: "two chains each wait for the document that the other's transaction has written (Z15)",
   promise: settings =>
     isIsolated(settings)

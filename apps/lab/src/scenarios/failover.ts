@@ -78,6 +78,7 @@ export const failover: Scenario = {
   depth: { min: 1, default: 1 },
   counts: [...outcomes, 'falseOutcomes'],
   ownMongo: { members: 3 },
+  strangersMayFail: true,
   refuse: ({ topology }) =>
     topology === 'load-balanced' ? 'behind a load balancer another server takes over unseen' : undefined,
   hazard: 'the primary is killed in mid-commit, and nobody knows what was applied (honest ends)',

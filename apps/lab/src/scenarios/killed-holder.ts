@@ -44,6 +44,11 @@ export const killedHolder: Scenario = {
   depth: { min: 1, default: 1 },
   counts: ['takeOverMs'],
   needsLifetime: true,
+  // The take-over takes longer than the product's default.
+  lockWaitMs: ({ deadlineMs }) => deadlineMs,
+  // Their calls need a worker that is left.
+  processesWithStrangers: 3,
+  strangersMayFail: true,
   refuse: ({ processes }) => (processes === 1 ? 'a worker process is killed: give --processes 2 or more' : undefined),
   hazard: 'a process is killed inside a transaction, and its documents stay locked (Z20)',
   promise: settings => {

@@ -18,21 +18,26 @@ const started = 'the slow operations are under way'
 const slowDocument = (index: number) => `slow-${index}`
 const sharedDocument = 'shared'
 
-/** Updates a held document; resolves when the gate has opened. */
-function slowOperation(stage: Stage, id: string): Promise<void> {
+/** Updates a held document and notes its chain in `slow`; resolves when the gate has opened. */
+function slowOperation(stage: Stage, id: string, slow: Set<string>): Promise<void> {
   const update = async (): Promise<void> => {
     await stage.documents.updateMany({ _id: id }, { $inc: { writes: 1 } }, { maxTimeMS: stage.limits.waitMs })
   }
-  return stage.db.run(() => stage.db.switchDb(update, { level: levelOfSlow }), { name: 'slow operation' })
+  const run = () => {
+    slow.add(stage.db.current.chain[0].id)
+    return stage.db.switchDb(update, { level: levelOfSlow })
+  }
+  return stage.db.run(run, { name: 'slow operation' })
 }
 
 async function besideRoots(stage: Stage, session: ClientSession): Promise<void> {
   const ids = Array.from({ length: stage.settings.pool }, (_, index) => slowDocument(index))
   session.startTransaction()
   await stage.raw.updateMany({ _id: { $in: ids } }, { $inc: { writes: 1 } }, { session })
-  const operations = Promise.all(ids.map(id => slowOperation(stage, id)))
+  const slow = new Set<string>()
+  const operations = Promise.all(ids.map(id => slowOperation(stage, id, slow)))
   operations.catch(() => {})
-  const running = () => stage.db.activities().filter(({ phase }) => phase === 'running').length
+  const running = () => stage.db.activities().filter(({ phase, root }) => phase === 'running' && slow.has(root)).length
   const { waitMs: deadlineMs } = stage.limits
   await until(() => running() === ids.length, { deadlineMs, message: 'the slow operations', everyMs: 1 })
   stage.gates.open(started)

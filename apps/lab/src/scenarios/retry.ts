@@ -37,6 +37,8 @@ export const retry: Scenario = {
   topology: 'replica-set',
   depth: { min: 1, default: 1 },
   counts: ['bodies', 'jobsRun', 'writes'],
+  // All want one document, one after the other: on a busy machine that takes longer than the product's default.
+  lockWaitMs: ({ deadlineMs }) => deadlineMs,
   hazard: 'a write conflict has a transaction run again that had its job done already (Z16, Z33)',
   promise: () => 'all roots complete: bodies run more often than there are roots, each job and each write once a root',
   judge,

@@ -13,12 +13,16 @@ export interface ScenarioShape {
   readonly depth: { readonly min: number; readonly default: number }
   /** What it counts beyond its roots: further fields of the result. */
   readonly counts?: readonly string[]
-  /** With levels, how long work waits for a document, in milliseconds; by default so long that only a hang outlasts it. */
-  readonly lockWaitMs?: number
+  /** With levels, how long work waits for a document, in milliseconds; the product's default where it is not given. */
+  lockWaitMs?(settings: Settings): number
   /** A MongoDB of its own, whatever URL is given: so many members, or with these arguments. */
   readonly ownMongo?: Pick<MongoOptions, 'members' | 'mongoArgs'>
   /** True where it belongs to what is shown that the server ends old transactions after its usual 60 s. */
   readonly needsLifetime?: true
+  /** The processes that it takes by default where strangers go on beside it; 2 as ever by default. */
+  readonly processesWithStrangers?: number
+  /** True where it belongs to what is shown that whatever goes on beside it may fail. */
+  readonly strangersMayFail?: true
   /** Why nothing is promised under these settings, if so: then it is not played. */
   refuse?(settings: Omit<Settings, 'seed'>): string | undefined
 }
@@ -42,6 +46,8 @@ export interface Scenario extends ScenarioShape {
   root(stage: Stage, root: number): Promise<void>
   /** What goes on beside the roots in the API process; it begins with them and is not one of them. */
   beside?(stage: Stage): Promise<void>
+  /** Takes back the work that it has left to do, so that nothing is held once it is over; in the API process, at the end. */
+  quiet?(stage: Stage): Promise<void>
   /** Compares what was told with the data, and counts; in the API process, when all roots have ended. */
   check?(stage: Stage): Promise<void>
 }

@@ -41,7 +41,8 @@ async function untilBlocked(stage: Stage): Promise<void> {
   await until(isBlocked, { deadlineMs: stage.limits.waitMs, message: 'the writers to be blocked', everyMs: 5 })
 }
 
-const running = (stage: Stage): number => stage.db.activities().filter(({ phase }) => phase === 'running').length
+const running = (stage: Stage): number =>
+  stage.db.activities().filter(({ phase, root }) => phase === 'running' && stage.units.has(root)).length
 
 async function ticketsLeft(stage: Stage): Promise<number> {
   const status = await stage.rawClient.db('admin').command({ serverStatus: 1 })

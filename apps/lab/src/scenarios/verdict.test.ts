@@ -17,8 +17,18 @@ const settings = (name: string, given: Partial<Flags>): Settings => {
   return { ...settingsFrom({ ...flags, ...given }, scenarioOf(name)), seed: 1 }
 }
 
+const nothing = { permits: 0, statements: 0, calls: 0, jobs: 0, transactions: 0, operations: 0, slots: 0 }
+
 function isAsPromised(name: string, given: Partial<Flags>, outcome: Partial<Outcome>): boolean {
-  const seen = { completed: 0, failed: 0, hung: 0, symptoms: {}, elapsedMs: 1, peak: { connections: 0, slots: 0 } }
+  const seen = {
+    completed: 0,
+    failed: 0,
+    hung: 0,
+    symptoms: {},
+    elapsedMs: 1,
+    peak: { connections: 0, slots: 0 },
+    held: nothing,
+  }
   return scenarioOf(name).judge({ ...seen, ...outcome }, settings(name, given)).length === 0
 }
 
@@ -100,6 +110,15 @@ test('crossed chains hang in locks, and with few slots in lanes', () => {
   expect(isAsPromised('crossed', few, allIn('POOL_WAIT'))).toBe(false)
   expect(isAsPromised('crossed', none, allIn('LANE_WAIT'))).toBe(false)
   expect(isAsPromised('crossed', none, { completed: 1, hung: 19, symptoms: { LOCK_WAIT: 19 } })).toBe(false)
+})
+
+test('crossed chains wait as the product does, or shorter where many turns have to fit before the deadline', () => {
+  const lockWaitMs = (given: Partial<Flags>) => scenarioOf('crossed').lockWaitMs?.(settings('crossed', given))
+  expect(lockWaitMs({})).toBe(2000)
+  expect(lockWaitMs({ size: 10 })).toBe(2000)
+  expect(lockWaitMs({ size: 1 })).toBe(250)
+  expect(lockWaitMs({ size: 1, deadlineMs: 60_000 })).toBe(750)
+  expect(lockWaitMs({ size: 1, roots: 200 })).toBe(250)
 })
 
 test("an ancestor's lock is told within 2 s, and hangs without levels", () => {

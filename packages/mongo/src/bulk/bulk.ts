@@ -17,7 +17,7 @@ import { timeLimit } from '../statement/limit.ts'
 import type { TimeLimit } from '../translate.ts'
 import { namedByBatches } from '../write/named.ts'
 import { runUnheeded } from '../write/unheeded.ts'
-import { noteDoubt, Writing } from '../write/writing.ts'
+import { noteEnd, Writing } from '../write/writing.ts'
 import type { BoundBulk, BoundFindOperators } from './bound-bulk.ts'
 
 /** Begins a bulk write. `call` is the one that makes the driver's builder. */
@@ -113,7 +113,7 @@ class Bulk implements BoundBulk {
         execute(target, timeLimit(call.door.settings.operationTimeoutMs, userMs, target.deadline)),
       )
     } catch (error) {
-      noteDoubt(binding, call, error)
+      noteEnd(binding, call, error)
       throw error
     }
   }

@@ -10,7 +10,7 @@ import { isSliceable, runSliced } from '../write/sliced-write.ts'
 import { hasUpsert, runUnheeded } from '../write/unheeded.ts'
 import { isLoneUpsert, runUpsert } from '../write/upsert.ts'
 import { runWhole } from '../write/whole-write.ts'
-import { noteDoubt, noteWrite, Writing } from '../write/writing.ts'
+import { noteEnd, noteWrite, Writing } from '../write/writing.ts'
 import type { BoundCollection } from './bound-collection.ts'
 import { collectionMethods, type Method } from './methods.ts'
 
@@ -24,18 +24,21 @@ export function bindCollection<T extends Document>(door: Door, name: string): Bo
 class Members {
   readonly #door: Door
   readonly #name: string
+  readonly #namespace: string
   #description: Collection<Document> | undefined
 
   constructor(door: Door, name: string) {
     this.#door = door
     this.#name = name
+    this.#namespace = `${door.settings.database}.${name}`
   }
 
   static call(members: Members, method: string, { spec, args }: { spec: Method; args: readonly unknown[] }): unknown {
     const optionsAt = ('options' in spec ? spec.options : undefined) ?? args.length
     const options = args[optionsAt] as GivenOptions | undefined
     const door = members.#door
-    return run({ door, collection: members.#name, method, spec, args, optionsAt, options })
+    const namespace = members.#namespace
+    return run({ door, collection: members.#name, namespace, method, spec, args, optionsAt, options })
   }
 
   /** A collection of a client that never connects: it knows names and settings before there is any pool. */
@@ -107,13 +110,22 @@ function runBound(call: Call): Promise<unknown> {
   }
 }
 
-async function runWrite(call: Call): Promise<unknown> {
-  const binding = bind(call)
+/** As {@link runBound}; what fails in a transaction is in no doubt. */
+function runWrite(call: Call): Promise<unknown> {
+  try {
+    const binding = bind(call)
+    return binding.transaction ? runWhole(binding, call) : runAlone(binding, call)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+async function runAlone(binding: MongoBinding, call: Call): Promise<unknown> {
   try {
     if (isSliceable(binding, call)) return await runSliced(binding, call)
     return await (isLoneUpsert(binding, call) ? runUpsert(binding, call) : runWhole(binding, call))
   } catch (error) {
-    noteDoubt(binding, call, error)
+    noteEnd(binding, call, error)
     throw error
   }
 }
@@ -125,7 +137,7 @@ async function runMany(call: Call): Promise<unknown> {
   try {
     return await (isUnheeded ? runMixed(binding, call) : runWhole(binding, call))
   } catch (error) {
-    noteDoubt(binding, call, error)
+    noteEnd(binding, call, error)
     throw error
   }
 }

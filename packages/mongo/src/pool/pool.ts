@@ -8,7 +8,7 @@ import type {
 } from '@strata/db-context'
 import type { Collection, Document, MongoClient } from 'mongodb'
 import { classify } from '../classify.ts'
-import { observePool } from '../metrics.ts'
+import { isMeasured, observePool } from '../metrics.ts'
 import type { Settings } from '../options.ts'
 import { outsideAnyContext } from '../outside-any-context.ts'
 import { Streams } from '../service/streams.ts'
@@ -20,6 +20,8 @@ import { readTopology, type Topology } from './topology.ts'
 import { MongoTransaction } from './transaction.ts'
 import { ActivityPhases, PoolUsage } from './usage.ts'
 
+const unused = { inUse: 0, waiting: 0 }
+
 /** The client of one level. */
 export class MongoPool implements DatasourcePool<MongoTransaction> {
   readonly client: MongoClient
@@ -27,12 +29,13 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   readonly writeConcernTimeoutMs: number
   readonly sessions: Sessions
   readonly #phases: ActivityPhases | undefined
-  readonly #usage: PoolUsage
+  readonly #usage: PoolUsage | undefined
   readonly #unobserve: () => void
   /** The change streams of the store; only those of the service pool are used. */
   readonly streams: Streams
   readonly #closers = new Set<() => Promise<void>>()
-  readonly #collections = new Map<string, Collection<Document>>()
+  /** By database and name: to join the two for each operation took a microsecond. */
+  readonly #databases = new Map<string, Map<string, Collection<Document>>>()
   #topology: Topology | undefined
   #election: string | undefined
   #closed = false
@@ -42,7 +45,8 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
     this.sessions = sessions
     this.writeConcernTimeoutMs = settings.writeConcernTimeoutMs
     this.client = createClient(settings, { max, min: 1, timeoutMs, watched: unpermitted })
-    this.#usage = new PoolUsage(this.client)
+    // Under permits only metrics ask for it; its listeners are 1 % of an operation.
+    this.#usage = unpermitted || isMeasured ? new PoolUsage(this.client) : undefined
     this.#unobserve = observePool(this, { datasource: settings.name, level })
     this.client.on('serverDescriptionChanged', ({ newDescription: { type, electionId } }) => {
       if (type === 'RSPrimary') this.#election = electionId?.toHexString()
@@ -89,7 +93,7 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   }
 
   usage(): { readonly inUse: number; readonly waiting: number } {
-    return this.#usage.now
+    return this.#usage?.now ?? unused
   }
 
   classify(error: unknown): ErrorClass {
@@ -115,11 +119,15 @@ export class MongoPool implements DatasourcePool<MongoTransaction> {
   }
 
   collection(database: string, name: string): Collection<Document> {
-    const key = `${database}.${name}`
-    let collection = this.#collections.get(key)
+    let collections = this.#databases.get(database)
+    if (!collections) {
+      collections = new Map()
+      this.#databases.set(database, collections)
+    }
+    let collection = collections.get(name)
     if (!collection) {
       collection = this.client.db(database).collection(name)
-      this.#collections.set(key, collection)
+      collections.set(name, collection)
     }
     return collection
   }

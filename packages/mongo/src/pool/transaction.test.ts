@@ -1,7 +1,13 @@
 import { type Activity, deadlineIn } from '@strata/db-context'
 import { ClientSession, Db, MongoClient } from 'mongodb'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it, type MockInstance, onTestFinished, vi } from 'vitest'
 import { MongoTransaction, type TransactionPool } from './transaction.ts'
+
+let killed: MockInstance<Db['command']>
+beforeEach(() => {
+  killed = vi.spyOn(Db.prototype, 'command').mockResolvedValue({})
+})
+afterEach(() => killed.mockRestore())
 
 const activity: Activity = {
   phase: 'holding',
@@ -26,10 +32,17 @@ interface Commit {
   readonly deadlineMs?: number
   /** What the tries of the commit come back with; the last also for all that follow. */
   readonly errors: readonly object[]
+  /** True where each of them is of the second try that the driver makes by itself. */
+  readonly isSecondTry?: boolean
 }
 
 /** A transaction of a client that never connects, whose commit fails as given. */
-function failing({ client = new MongoClient('mongodb://127.0.0.1'), errors, deadlineMs = 120 }: Commit) {
+function failing({
+  client = new MongoClient('mongodb://127.0.0.1'),
+  errors,
+  deadlineMs = 120,
+  isSecondTry = false,
+}: Commit) {
   const pool: TransactionPool = {
     client,
     writeConcernTimeoutMs: 1000,
@@ -39,6 +52,8 @@ function failing({ client = new MongoClient('mongodb://127.0.0.1'), errors, dead
   let tries = 0
   transaction.session.commitTransaction = async () => {
     tries += 1
+    // As the driver does between its two tries.
+    if (isSecondTry) (transaction.session as unknown as { unpin(options: object): void }).unpin({ force: true })
     throw errors[Math.min(tries, errors.length) - 1]
   }
   return { transaction, tries: () => tries }
@@ -57,6 +72,22 @@ it.each([
 })
 
 it.each([
+  ['no server to be found', [{ name: 'MongoServerSelectionError' }]],
+  ['no connection to be had', [queueFull]],
+  ['a refusal', [refused]],
+])("says the same where the driver's own second try met %s", async (_, errors) => {
+  const { transaction } = failing({ errors, isSecondTry: true })
+  expect(await failure(transaction)).toMatchObject({ code: 'COMMIT_UNKNOWN', outcome: 'unknown' })
+})
+
+it('says of a commit that was never sent that it was not applied', async () => {
+  const killed = vi.spyOn(Db.prototype, 'command').mockResolvedValue({})
+  onTestFinished(() => killed.mockRestore())
+  const { transaction } = failing({ errors: [{ name: 'MongoServerSelectionError' }] })
+  expect(await failure(transaction)).toMatchObject({ code: 'SERVER_UNREACHABLE', outcome: 'not-applied' })
+})
+
+it.each([
   ['a refusal', [refused], 1],
   ['a conflict', [conflict], 1],
   ['the network, and then what the server calls transient', [network, conflict], 2],
@@ -66,21 +97,23 @@ it.each([
   expect(tries()).toBe(expected)
 })
 
-it('never lends the id of a session that is being killed to the next one', async () => {
-  const killed = vi.spyOn(Db.prototype, 'command').mockResolvedValue({})
-  onTestFinished(() => killed.mockRestore())
+it.each([
+  ['was never sent', queueFull, { code: 'POOL_TIMEOUT', outcome: 'not-applied' }],
+  ['is in doubt', network, { code: 'COMMIT_UNKNOWN', outcome: 'unknown' }],
+  ['was refused for good', refused, refused],
+])('ends the session of a commit that %s, and never lends its id to the next one', async (_, error, expected) => {
   const client = new MongoClient('mongodb://127.0.0.1')
-  const { transaction } = failing({ client, errors: [queueFull], deadlineMs: 0 })
+  const { transaction } = failing({ client, errors: [error], deadlineMs: 0 })
   const id = transaction.session.id?.id.toString('hex')
-  expect(await failure(transaction)).toMatchObject({ code: 'POOL_TIMEOUT', outcome: 'not-applied' })
+  expect(await failure(transaction)).toMatchObject(expected)
   await transaction.end()
   expect(killed).toHaveBeenCalledExactlyOnceWith({ killSessions: [transaction.session.id] })
   expect(client.startSession().id?.id.toString('hex')).not.toBe(id)
 })
 
-it('lends the id of a session that has ended well', async () => {
+it('lends the id of a session whose transaction the server has ended', async () => {
   const client = new MongoClient('mongodb://127.0.0.1')
-  const { transaction } = failing({ client, errors: [refused] })
+  const { transaction } = failing({ client, errors: [conflict] })
   const id = transaction.session.id?.id.toString('hex')
   await failure(transaction)
   await transaction.end()

@@ -7,11 +7,12 @@ import {
   remainingMs,
 } from '@strata/db-context'
 import type { ClientSession, MongoClient } from 'mongodb'
-import { codeOf, hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
+import { classify, codeOf, hasLabel, hasName, isServerError, isWaitQueueTimeout } from '../classify.ts'
 import { sessionTaken, takenError } from '../session-taken.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import { poolTimeout, serverUnreachable } from '../translate.ts'
 import { readConcerns } from './concerns.ts'
+import { leaveBrokenConnection, watchSecondTry } from './session-internals.ts'
 
 export interface TransactionPool {
   readonly client: MongoClient
@@ -33,7 +34,11 @@ export class MongoTransaction implements DatasourceTransaction {
   readonly session: ClientSession
   readonly #pool: TransactionPool
   readonly #begin: BeginOptions
+  #onEnd: (() => void)[] | undefined
   #isReady = false
+  /** Whether a commit may have reached the server. */
+  #isSent = false
+  #statements = 0
 
   constructor(pool: TransactionPool, begin: BeginOptions) {
     this.#pool = pool
@@ -46,14 +51,16 @@ export class MongoTransaction implements DatasourceTransaction {
       readPreference: 'primary',
       maxCommitTimeMS: pool.writeConcernTimeoutMs,
     })
+    watchSecondTry(this.session, () => {
+      this.#isSent = true
+    })
     // Whoever got hold of the session could end this transaction, and have another one committed in its place.
-    this.session.startTransaction = () => {
-      throw takenError('startTransaction')
-    }
+    this.session.startTransaction = refuseStart
   }
 
   /** Its session has to be known before it holds anything: whoever finds this process dead ends it. */
   ready(): Promise<void> | undefined {
+    this.#statements += 1
     if (this.#isReady) return undefined
     const registered = this.#pool.sessions?.register(this.session, this.#pool.client)
     this.#isReady = registered === undefined
@@ -68,37 +75,65 @@ export class MongoTransaction implements DatasourceTransaction {
   async commit(): Promise<void> {
     const what = `commit of transaction ${this.#begin.id}`
     if (this.session.hasEnded) throw takenError(what)
-    let sent = false
+    this.#isSent = false
     for (;;) {
       try {
         await this.#send(() => this.session.commitTransaction())
         return
       } catch (error) {
-        if (isRefusal(error, sent)) throw sessionTaken(what, error) ?? error
-        sent ||= !isUnsent(error)
+        if (isRefusal(error, this.#isSent)) throw this.#refused(error, what)
+        this.#isSent ||= !isUnsent(error)
         const isOver = remainingMs(this.#begin.deadline) <= commitPauseMs || isClosed(error)
-        if (isOver) throw this.#giveUp(error, sent)
+        if (isOver) throw this.#giveUp(error)
+        leaveBrokenConnection(this.session)
         await sleep(commitPauseMs)
       }
     }
   }
 
   async abort(): Promise<void> {
-    // It fails where there is nothing left to abort; an abort that the network swallowed is the server's to time out.
+    leaveBrokenConnection(this.session)
+    // It fails where there is nothing left to abort.
     await this.#send(() => this.session.abortTransaction()).catch(() => {})
+    // The driver says nothing of an abort that the network swallowed, but it marks the session of every one that it may have.
+    if (this.session.serverSession.isDirty) this.#discard()
   }
 
-  async end(): Promise<void> {
-    await this.session.endSession()
+  /** True in its first statement: until then it has no snapshot, and holds nothing that others wait for. */
+  get isFirst(): boolean {
+    return this.#statements <= 1
+  }
+
+  get isRepeated(): boolean {
+    return this.#begin.isRepeated ?? false
+  }
+
+  onEnd(call: (() => void) | undefined): void {
+    if (call === undefined) return
+    this.#onEnd ??= []
+    this.#onEnd.push(call)
+  }
+
+  end(): Promise<void> {
+    if (this.#onEnd) for (const call of this.#onEnd) call()
+    return this.session.endSession()
   }
 
   #send<T>(send: () => Promise<T>): Promise<T> {
     return this.#pool.send(this.#begin.activity, send)
   }
 
-  #giveUp(cause: unknown, sent: boolean): Error {
+  /** An error that the server does not call transient has not ended its transaction. */
+  #refused(error: unknown, what: string): unknown {
+    if (isServerError(error) && !hasLabel(error, 'TransientTransactionError')) this.#discard()
+    return sessionTaken(what, error) ?? error
+  }
+
+  #giveUp(cause: unknown): Error {
     const { id } = this.#begin
-    if (sent) {
+    // Nobody will commit it any more: if it was not, its documents are to be free.
+    this.#discard()
+    if (this.#isSent) {
       return dbContextError(
         'COMMIT_UNKNOWN',
         `Commit of transaction ${id} was sent and not answered in time: ask the data`,
@@ -108,17 +143,20 @@ export class MongoTransaction implements DatasourceTransaction {
         },
       )
     }
-    // The driver would lend the session's id to the next session, whose transaction the kill would end then.
-    this.session.serverSession.isDirty = true
-    // Not awaited: what keeps the commit waiting may keep this waiting too.
-    void this.#kill()
     const what = `commit of transaction ${id}`
     return isWaitQueueTimeout(cause) ? poolTimeout(what, this.#begin.activity, cause) : serverUnreachable(what, cause)
   }
 
+  /** Not awaited: what keeps a commit or an abort waiting may keep this waiting too. */
+  #discard(): void {
+    // The driver would lend the session's id to the next session, whose transaction the kill would end then.
+    this.session.serverSession.isDirty = true
+    void this.#kill()
+  }
+
   /**
-   * The driver takes a commit that it never sent for done and would never abort it. This ends it as soon as there is a
-   * connection, instead of when the server does after a minute or more.
+   * The driver takes a transaction for over that it has tried to end. This ends it as soon as there is a connection, instead of when
+   * the server does after a minute or more; one that was committed stays so.
    */
   async #kill(): Promise<void> {
     const lsid = this.session.id
@@ -128,10 +166,15 @@ export class MongoTransaction implements DatasourceTransaction {
         await this.#pool.client.db('admin').command({ killSessions: [lsid] })
         return
       } catch (error) {
-        if (!isWaitQueueTimeout(error)) return
+        if (!isWaitQueueTimeout(error) && !classify(error).transient) return
+        await sleep(commitPauseMs, undefined, { ref: false })
       }
     }
   }
+}
+
+function refuseStart(): never {
+  throw takenError('startTransaction')
 }
 
 const isUnsent = (error: unknown) =>

@@ -5,6 +5,7 @@ import type { Door, MongoBinding, MongoScope } from '../door.ts'
 import type { Settings } from '../options.ts'
 import { refuseSession } from '../statement/call.ts'
 import type { BlockedDocuments } from '../write/blocked-documents.ts'
+import type { Turns } from '../write/turns.ts'
 import { define } from './definition.ts'
 import type { ServiceCollection } from './service-collection.ts'
 
@@ -39,6 +40,10 @@ export class ServiceEntrance implements ServiceDoor, Door {
 
   get blocked(): BlockedDocuments {
     return this.#level.blocked
+  }
+
+  get turns(): Turns {
+    return this.#level.turns
   }
 
   collection<T extends Document = Document>(name: string): ServiceCollection<T> {

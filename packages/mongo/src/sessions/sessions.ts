@@ -22,7 +22,8 @@ const sessionsMax = 1000
  */
 export class Sessions {
   readonly #id = randomUUID()
-  readonly #known = new Map<string, Binary>()
+  /** Each a server session's own object, which the driver keeps as long as it uses the session. */
+  readonly #known = new Set<Binary>()
   #beating: AbortController | undefined
   #beatAt = 0
 
@@ -54,22 +55,21 @@ export class Sessions {
   register(session: ClientSession, client: MongoClient): Promise<void> | undefined {
     const id = session.id?.id
     if (!this.#beating || !id) return undefined
-    const key = id.toString('base64')
-    return this.#known.has(key) ? undefined : this.#add(key, id, client)
+    return this.#known.has(id) ? undefined : this.#add(id, client)
   }
 
   async #foresee(client: MongoClient): Promise<void> {
     const session = client.startSession()
-    if (session.id) this.#known.set(session.id.id.toString('base64'), session.id.id)
+    if (session.id) this.#known.add(session.id.id)
     await session.endSession()
   }
 
-  async #add(key: string, id: Binary, client: MongoClient): Promise<void> {
+  async #add(id: Binary, client: MongoClient): Promise<void> {
     const book = new SessionBook(client)
     const isThere = await book.add(this.#id, id)
-    const [oldest] = this.#known.keys()
+    const [oldest] = this.#known
     if (this.#known.size >= sessionsMax && oldest !== undefined) this.#known.delete(oldest)
-    this.#known.set(key, id)
+    this.#known.add(id)
     if (!isThere) await this.#write(book)
   }
 
@@ -89,7 +89,7 @@ export class Sessions {
   }
 
   async #write(book: SessionBook): Promise<void> {
-    const sessions = [...this.#known.values()]
+    const sessions = [...this.#known]
     await book.write({ _id: this.#id, host: hostname(), pid: process.pid, sessions }, leaseMs)
   }
 }

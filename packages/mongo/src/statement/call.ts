@@ -1,5 +1,6 @@
 import type { Outcome, StatementTarget } from '@strata/db-context'
 import type { Collection, Document } from 'mongodb'
+import { noteUnsent } from '../classify.ts'
 import { type Effect, effectOf, type Method } from '../collection/methods.ts'
 import type { Door, MongoBinding } from '../door.ts'
 import { mongoError } from '../errors.ts'
@@ -23,6 +24,8 @@ export interface Call {
   readonly door: Door
   /** The name of the collection. */
   readonly collection: string
+  /** The same with its database. */
+  readonly namespace: string
   readonly method: string
   readonly spec: Method
   readonly args: readonly unknown[]
@@ -65,6 +68,7 @@ export async function send<T>(call: Call, { target, limit, run, effect }: Sendin
   try {
     return await measured(call, target.activity, () => target.pool.send(target.activity, run))
   } catch (error) {
+    if (target.transaction) noteUnsent(error)
     throw translate(error, {
       what: whatOf(call),
       activity: target.activity,
@@ -86,10 +90,11 @@ function outcomeAtLimit(effect: Effect, { transaction, pool }: MongoTarget): Out
 /** Calls the driver's method with the session of the target and this limit; its errors come as they are. */
 export function invoke(call: Call, target: MongoTarget, limit: TimeLimit): Promise<unknown> {
   const collection = target.pool.collection(call.door.settings.database, call.collection)
-  const args = [...call.args]
-  const options: Record<string, unknown> = { ...call.options, maxTimeMS: limit.ms }
-  if (target.transaction) options['session'] = target.transaction.session
-  args[call.optionsAt] = options
+  const args = call.args.slice()
+  const session = target.transaction?.session
+  args[call.optionsAt] = session
+    ? { ...call.options, maxTimeMS: limit.ms, session }
+    : { ...call.options, maxTimeMS: limit.ms }
   return methodOf(collection, call.method)(...args) as Promise<unknown>
 }
 

@@ -20,7 +20,7 @@ export function namedBy({ method, args }: Pick<Call, 'method' | 'args'>): Named 
   const [first] = args
   switch (method) {
     case 'insertOne':
-      return byDocuments([first])
+      return isRecord(first) && first['_id'] !== undefined ? only(first['_id']) : unnamed
     case 'insertMany':
       return Array.isArray(first) ? byDocuments(first) : unnamed
     case 'bulkWrite':

@@ -7,7 +7,6 @@ import { type Call, invoke, type MongoTarget, whatOf } from '../statement/call.t
 import { isTimeLimit, isUnconfirmed, type TimeLimit, translate } from '../translate.ts'
 import { isUnacknowledged } from './acknowledged.ts'
 import { confirm } from './confirm.ts'
-import { namedBy } from './named.ts'
 import {
   afterPause,
   afterSlice,
@@ -19,6 +18,8 @@ import {
   sliceMsFirst,
 } from './slice.ts'
 import { lockTimeout } from './tries.ts'
+import { documentOf, turnOf } from './turn-of.ts'
+import type { EndTurn } from './turns.ts'
 import { Writing } from './writing.ts'
 
 /** Between two tries of a write for which the server had no ticket: 25 to 50 ms. */
@@ -82,7 +83,7 @@ class SlicedWrite {
     const wait = this.#binding.poolWait?.()
     if (this.#call.door.blocked.size > 0) await this.#queue({ isBlocked: false })
     for (;;) {
-      const run = await this.#binding.statement(whatOf(this.#call), target => this.#send(target), wait)
+      const run = await this.#binding.statement(whatOf(this.#call), target => this.#slice(target), wait)
       if ('value' in run) {
         this.#writing.done(run.value)
         return run.value
@@ -108,7 +109,7 @@ class SlicedWrite {
 
   /** Waits, with nothing kept, while another write of this process is sent for the same document. @throws LOCK_TIMEOUT */
   async #queue({ isBlocked }: { isBlocked: boolean }): Promise<void> {
-    const key = lineOf(this.#call)
+    const key = documentOf(this.#call)
     if (key === undefined || this.#line !== undefined) return
     const { blocked } = this.#call.door
     if (isBlocked && blocked.tryOpen(key)) {
@@ -122,6 +123,25 @@ class SlicedWrite {
     this.#progress = afterPause(this.#progress, performance.now() - begun)
     if (turn === 'first') this.#line = key
     if (turn === 'late') throw this.#lockTimeout(undefined)
+  }
+
+  /** One slice, in its turn among the writes of this process. */
+  async #slice(target: MongoTarget): Promise<SliceRun> {
+    const turn = turnOf(this.#call, target)
+    const end = turn instanceof Promise ? await this.#turn(turn) : turn
+    try {
+      return await this.#send(target)
+    } finally {
+      end?.()
+    }
+  }
+
+  /** The wait for it is one for the document, too. */
+  async #turn(turn: Promise<EndTurn | undefined>): Promise<EndTurn | undefined> {
+    const begun = performance.now()
+    const end = await turn
+    this.#progress = afterPause(this.#progress, performance.now() - begun)
+    return end
   }
 
   async #send(target: MongoTarget): Promise<SliceRun> {
@@ -162,13 +182,6 @@ class SlicedWrite {
     const end = this.#writing.heldUp({ blockedMs, isOver: true, cause })
     return end ?? lockTimeout({ what: whatOf(this.#call), lockWaitMs: this.#call.door.scope.lockWaitMs, cause })
   }
-}
-
-/** The line in which writes of the same document wait; none for a write that does not say which it is. */
-function lineOf(call: Call): string | undefined {
-  const { ids, isComplete } = namedBy(call)
-  const [id] = ids
-  return isComplete && ids.length === 1 ? `${call.door.settings.database}.${call.collection} ${id}` : undefined
 }
 
 const limitOf = ({ onExpiry }: Slice): TimeLimit['of'] =>

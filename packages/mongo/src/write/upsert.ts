@@ -29,8 +29,8 @@ export function isLoneUpsert({ transaction }: MongoBinding, { door, options }: C
  */
 export async function runUpsert(binding: MongoBinding, call: Call): Promise<unknown> {
   const { lockWaitMs } = call.door.scope
-  const tries = new Tries({ what: whatOf(call), lockWaitMs, userMs: call.options?.maxTimeMS })
   const wait = binding.poolWait?.()
+  const tries = new Tries({ what: whatOf(call), lockWaitMs, userMs: call.options?.maxTimeMS, wait })
   const writing = new Writing(binding, call)
   for (let races = 0; ; ) {
     const run = await binding.statement(whatOf(call), target => sendUpsert(call, target), wait)

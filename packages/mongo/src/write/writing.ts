@@ -1,20 +1,41 @@
-import type { DocumentSet } from '@strata/db-context'
-import { codeOf } from '../classify.ts'
+import { type DocumentSet, hasCode } from '@strata/db-context'
+import { classify, codeOf, hasLabel, hasName } from '../classify.ts'
+import { effectOf } from '../collection/methods.ts'
 import type { MongoBinding } from '../door.ts'
 import { type Call, whatOf } from '../statement/call.ts'
 import { idText, type Named, namedBy } from './named.ts'
 
 const writeConflict = 112
 
-/** To be called with the error of a write outside a transaction: one that may be applied all the same counts as an effect. */
-export function noteDoubt(binding: MongoBinding, call: Call, error: unknown): void {
-  const isRefused = error instanceof Error && 'outcome' in error && error.outcome === 'not-applied'
-  if (!(binding.transaction || isRefused)) noteWrite(binding, call)
+/**
+ * To be called with the error of a write: outside a transaction one that may be applied all the same counts as an effect, and one
+ * that a document held up may be what others wait for.
+ */
+export function noteEnd(binding: MongoBinding, call: Call, error: unknown): void {
+  if (binding.transaction) return
+  if (hasCode(error, 'LOCK_TIMEOUT') && error.outcome === 'not-applied') binding.heldUp?.(error)
+  if (!isRefused(call, error)) noteWrite(binding, call)
 }
 
+/**
+ * True where nothing was written for sure: one of ours says so, or a write of one document was refused, by the driver as what it
+ * cannot send or by the server. Of several documents some may have been written before the one that was refused.
+ */
+function isRefused({ spec }: Call, error: unknown): boolean {
+  if (error instanceof Error && 'outcome' in error) return error.outcome === 'not-applied'
+  return effectOf(spec) === 'one' && (isRefusedByDriver(error) || isRefusedByServer(error))
+}
+
+const refusals = ['BSONError', 'BSONVersionError', 'BSONRuntimeError', 'MongoInvalidArgumentError']
+const isRefusedByDriver = (error: unknown) => refusals.some(name => hasName(error, name))
+
+/** Not what an election or a network says, whose first try may have been applied, nor a majority that did not confirm. */
+const isRefusedByServer = (error: unknown) =>
+  hasName(error, 'MongoServerError') && !classify(error).transient && !hasLabel(error, 'RetryableWriteError')
+
 /** Tells that a collection is written, by something that does not say which documents. */
-export function noteWrite(binding: MongoBinding, { door, collection }: Pick<Call, 'door' | 'collection'>): void {
-  binding.wrote?.({ collection: `${door.settings.database}.${collection}`, ids: [], isComplete: false })
+export function noteWrite(binding: MongoBinding, { namespace }: Pick<Call, 'namespace'>): void {
+  binding.wrote?.({ collection: namespace, ids: [], isComplete: false })
 }
 
 /** How a write is held up. */
@@ -44,7 +65,9 @@ export class Writing {
     const { transaction } = this.#binding
     // What stands alone holds nothing any more: its documents need not be told apart.
     const named = transaction ? this.#changed(result) : unnamed
-    if (named) this.#binding.wrote?.({ ...this.#set(named), areNew: this.#areNew })
+    if (!named) return
+    const { ids, isComplete } = named
+    this.#binding.wrote?.({ collection: this.#call.namespace, ids, isComplete, areNew: this.#areNew })
   }
 
   /** The error that a write which others hold up has to end with now. */
@@ -69,8 +92,7 @@ export class Writing {
   }
 
   #set({ ids, isComplete }: Named): DocumentSet {
-    const { door, collection } = this.#call
-    return { collection: `${door.settings.database}.${collection}`, ids, isComplete }
+    return { collection: this.#call.namespace, ids, isComplete }
   }
 
   /** Undefined where nothing was. */

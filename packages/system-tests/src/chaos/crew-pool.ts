@@ -1,13 +1,13 @@
-import { Crew } from './crew.ts'
-
-/** Crews that serve one round after the other; a round that fails may leave a crew in any state, so it gets no other. */
-export class CrewPool {
+/** Crews, or what else rounds are played with, that serve one round after the other; a round that fails may leave a crew in any state, so it gets no other. */
+export class CrewPool<Crew extends AsyncDisposable> {
   readonly #idle: Crew[] = []
+  readonly #start: () => Promise<Crew>
   readonly #waiting: (() => void)[] = []
   #free: number
 
-  constructor(size: number) {
+  constructor(size: number, start: () => Promise<Crew>) {
     this.#free = size
+    this.#start = start
   }
 
   /** Runs `work` with a crew of its own, when there is one. */
@@ -15,7 +15,7 @@ export class CrewPool {
     if (this.#free === 0) await new Promise<void>(resolve => this.#waiting.push(resolve))
     else this.#free -= 1
     try {
-      const crew = this.#idle.pop() ?? (await Crew.start())
+      const crew = this.#idle.pop() ?? (await this.#start())
       try {
         const result = await work(crew)
         this.#idle.push(crew)

@@ -1,8 +1,14 @@
 import { type Seed, seeded, seedFrom } from '@strata/testkit'
-import type { Fault } from './fault.ts'
+
+/** What a selection reads of a fault. */
+interface Named {
+  readonly name: string
+  readonly about: string
+}
 
 /** Which rounds are run. */
-export interface Selection {
+export interface Selection<Fault extends Named> {
+  /** None where the one that was named is another suite's. */
   readonly faults: readonly Fault[]
   readonly seeds: readonly Seed[]
   /** False in the short form: one seed, in the time that a run of all tests has for it. */
@@ -17,13 +23,18 @@ const seedRange = 2 ** 32
  * Reads what is to be run: `STRATA_FAULT` names one fault, `STRATA_SEEDS` says how many seeds and asks for the whole form, and
  * `STRATA_SEED` the first of them, drawn and told otherwise.
  *
+ * @param others the faults of the suites that read the same words
  * @throws for a fault that does not exist, naming those that do, and for a number of seeds that is none
  */
-export function readSelection(env: NodeJS.ProcessEnv, all: readonly Fault[]): Selection {
+export function readSelection<Fault extends Named>(
+  env: NodeJS.ProcessEnv,
+  all: readonly Fault[],
+  others: readonly Named[],
+): Selection<Fault> {
   const { STRATA_FAULT: name, STRATA_SEEDS: count } = env
   const faults = name ? all.filter(fault => fault.name === name) : all
-  if (faults.length === 0) {
-    const names = all.map(fault => `  ${fault.name.padEnd(22)} ${fault.about}`).join('\n')
+  if (faults.length === 0 && !others.some(fault => fault.name === name)) {
+    const names = [...all, ...others].map(fault => `  ${fault.name.padEnd(22)} ${fault.about}`).join('\n')
     throw new Error(`There is no fault "${name}"; the faults are:\n${names}`)
   }
   const seeds = Number(count || 1)

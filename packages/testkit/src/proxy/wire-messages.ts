@@ -75,6 +75,12 @@ export function commandName(message: Buffer): string | undefined {
   return message.toString('latin1', name, message.indexOf(0, name))
 }
 
+/** The command document that a message carries; undefined for messages of another make. */
+export function readDocument(message: Buffer): Document | undefined {
+  const range = documentRange(message)
+  return range && BSON.deserialize(message.subarray(range.start, range.end))
+}
+
 /** The same message with its document changed; lengths are set anew, a checksum is dropped. */
 export function withDocument(message: Buffer, change: (document: Document) => Document): Buffer {
   const range = documentRange(message)
