@@ -5,14 +5,10 @@ import { rowId } from './row-id.ts'
 
 const bytesMax = 1_000_000
 
-test('what can be written comes back as it was', () => {
+test('what is JSON is written as it is', () => {
   fc.assert(
-    fc.property(fc.jsonValue({ noUnicodeString: false }), value => {
-      const written = jsonText(value, bytesMax)
-      // -0 is 0 in JSON.
-      expect(readJson(written.fault === undefined ? written.text : undefined)?.value).toEqual(
-        JSON.parse(JSON.stringify(value)),
-      )
+    fc.property(fc.jsonValue({ maxDepth: 3 }), value => {
+      expect(jsonText(value, bytesMax)).toEqual({ text: JSON.stringify(value) })
     }),
   )
 })
