@@ -3,45 +3,67 @@ import {
   cancelEnrolment,
   chargeAccount,
   type EnrolmentInput,
+  schoolError,
   schoolRefusals,
   studentNotFound,
   transactionMs,
 } from '@strata/school'
+import { isDuplicateKey } from './duplicate-key.ts'
+import type { Once } from './idempotency-key.ts'
 import type { Services } from './services.ts'
 
-/** What is known of the charge, which is outside the transaction that awaits it. */
-interface Charge {
-  made: 'no' | 'perhaps'
+/** One enrolment under way, and what is known of its charge, which is outside the transaction that awaits it. */
+interface Enrolling {
+  readonly services: Services
+  readonly asked: Omit<EnrolmentInput, 'enrolmentId'>
+  enrolment?: EnrolmentInput
+  charge: 'no' | 'perhaps' | 'cancelled'
 }
 
 /**
  * Enrols a student: the enrolment in a transaction here, the charge and the course in jobs that it awaits. When it fails
- * and the charge may have been made, an {@link cancelEnrolment} is on its way by the time this rejects.
+ * and the charge may have been made, a {@link cancelEnrolment} is on its way by the time this rejects. A request that is repeated
+ * with its key goes on with the enrolment of the first where that one's end is not known, and is a new one where it was undone.
  *
- * @throws STUDENT_NOT_FOUND, ACCOUNT_NOT_FOUND, INSUFFICIENT_FUNDS (nothing written where not applied), and what transactions and calls throw
+ * @throws STUDENT_NOT_FOUND, ACCOUNT_NOT_FOUND, INSUFFICIENT_FUNDS, ENROLMENT_CANCELLED (nothing written where not applied), and
+ * what transactions and calls throw
  */
-export async function enrol(services: Services, asked: Omit<EnrolmentInput, 'enrolmentId'>) {
-  const enrolment = { ...asked, enrolmentId: randomUUID() }
-  const charge: Charge = { made: 'no' }
+export async function enrol(services: Services, asked: Omit<EnrolmentInput, 'enrolmentId'>, once: Once) {
+  const enrolling: Enrolling = { services, asked, charge: 'no' }
+  const terms = { name: 'enrolment', deadlineMs: transactionMs(services.callTimeoutMs) }
   try {
-    return await services.school.db.transaction.begin(() => enrolAndCharge(services, enrolment, charge), {
-      name: 'enrolment',
-      deadlineMs: transactionMs(services.callTimeoutMs),
-    })
+    return await once(() => enrolAndCharge(enrolling), terms)
   } catch (error) {
-    if (charge.made === 'perhaps') await sendCancellation(services, enrolment)
+    // After a commit whose end is not known, too: the cancellation finds out.
+    await cancel(enrolling)
     throw error
   }
 }
 
-async function enrolAndCharge(services: Services, enrolment: EnrolmentInput, charge: Charge) {
-  const { school } = services
-  const { enrolmentId, studentId, course, feeCents } = enrolment
+async function enrolAndCharge(enrolling: Enrolling) {
+  const { services, asked } = enrolling
+  const { db, students, enrolments } = services.school
+  const { studentId, course, feeCents } = asked
+  // The same in each run that takes this request up: its jobs have to be the same, too.
+  const enrolmentId = db.current.transaction?.id ?? randomUUID()
+  const enrolment = { ...asked, enrolmentId }
+  enrolling.enrolment = enrolment
+  // Before the next request with this key can make a charge of its own, and so before this one has ended.
+  db.transaction.afterRollback(() => cancel(enrolling))
   // Before anything is charged: the job that would find out runs deepest, and the sooner the cheaper.
-  if (!(await school.students.findOne({ _id: studentId }, { projection: { _id: 1 } }))) throw studentNotFound(studentId)
-  await school.enrolments.insertOne({ _id: enrolmentId, studentId, course, feeCents, state: 'enrolled' })
-  const charged = await awaitCharge(services, enrolment, charge)
-  return { id: enrolmentId, levels: [school.db.current.level, ...charged.levels] }
+  if (!(await students.findOne({ _id: studentId }, { projection: { _id: 1 } }))) throw studentNotFound(studentId)
+  await enrolments
+    .insertOne({ _id: enrolmentId, studentId, course, feeCents, state: 'enrolled' })
+    .catch(refuseCancelled)
+  const charged = await awaitCharge(enrolling, enrolment)
+  return { id: enrolmentId, levels: [db.current.level, ...charged.levels] }
+}
+
+/** Only a cancellation of an earlier request with the same key has taken the id: its charge is, or will be, paid back. */
+function refuseCancelled(cause: unknown): never {
+  if (!isDuplicateKey(cause)) throw cause
+  const text = 'An earlier request with this key failed, and its enrolment was cancelled: send it again'
+  throw schoolError('ENROLMENT_CANCELLED', text, { transient: true, cause })
 }
 
 /**
@@ -57,23 +79,27 @@ const isNothingDone = (error: unknown) =>
   (!('remoteStack' in error) || Object.hasOwn(schoolRefusals, String(error.code)))
 
 /** Only what the call itself says may count as "not charged": whatever fails after it fails after a charge. */
-async function awaitCharge({ queues, callTimeoutMs }: Services, enrolment: EnrolmentInput, charge: Charge) {
-  charge.made = 'perhaps'
+async function awaitCharge(enrolling: Enrolling, enrolment: EnrolmentInput) {
+  const { queues, callTimeoutMs } = enrolling.services
+  enrolling.charge = 'perhaps'
   try {
     return await queues.pushAsync(chargeAccount, enrolment, { deadlineMs: callTimeoutMs })
   } catch (error) {
-    if (isNothingDone(error)) charge.made = 'no'
+    if (isNothingDone(error)) enrolling.charge = 'no'
     throw error
   }
 }
 
-/** The request has failed already: that it could not be cancelled either is for the log, not for the sender. */
-async function sendCancellation({ queues, log }: Services, enrolment: EnrolmentInput): Promise<void> {
+/** Once. The request has failed already: that it could not be cancelled either is for the log, not for the sender. */
+async function cancel(enrolling: Enrolling): Promise<void> {
+  const { services, enrolment, charge } = enrolling
+  if (enrolment === undefined || charge !== 'perhaps') return
+  enrolling.charge = 'cancelled'
   try {
-    await queues.push(cancelEnrolment, enrolment)
-    log.warn({ enrolment }, 'Enrolment failed after its charge was sent: cancelling it')
+    await services.queues.push(cancelEnrolment, enrolment)
+    services.log.warn({ enrolment }, 'Enrolment failed after its charge was sent: cancelling it')
   } catch (error) {
-    log.error(
+    services.log.error(
       { err: error, enrolment },
       'Enrolment failed after its charge was sent, and cannot be cancelled: refund it',
     )

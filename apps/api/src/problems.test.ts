@@ -14,6 +14,8 @@ describe('the status of a code', () => {
     ['ROUTE_NOT_FOUND', 404],
     ['ACCOUNT_EXISTS', 409],
     ['INSUFFICIENT_FUNDS', 409],
+    ['IDEMPOTENCY_IN_PROGRESS', 409],
+    ['IDEMPOTENCY_KEY_REUSED', 422],
     ['BODY_TOO_LARGE', 413],
     ['MEDIA_TYPE_UNSUPPORTED', 415],
     ['EXPECTATION_UNSUPPORTED', 417],

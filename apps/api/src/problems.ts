@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { consistencyErrors } from '@strata/consistency/errors'
 import type { Outcome } from '@strata/db-context'
 import { schoolErrors } from '@strata/school'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
@@ -20,6 +21,8 @@ const statuses: ReadonlyMap<string, number> = new Map(
     EXPECTATION_UNSUPPORTED: 417,
     HEADERS_TOO_LARGE: 431,
     HTTP_INVALID: 400,
+    IDEMPOTENCY_IN_PROGRESS: 409,
+    IDEMPOTENCY_KEY_REUSED: 422,
     INSUFFICIENT_FUNDS: 409,
     MEDIA_TYPE_UNSUPPORTED: 415,
     POOL_TIMEOUT: 503,
@@ -100,7 +103,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
 }
 
 const titles: ReadonlyMap<string, string> = new Map(
-  Object.entries({ ...schoolErrors, ...apiErrors }).map(([code, { when }]) => [code, when]),
+  Object.entries({ ...consistencyErrors, ...schoolErrors, ...apiErrors }).map(([code, { when }]) => [code, when]),
 )
 
 interface Typed {
@@ -143,7 +146,9 @@ interface Issue {
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = problemOf(error, request.id)
   if (problem.status >= 500 && problem.status !== 503) request.log.error({ err: error }, 'request failed')
-  if (problem.status === 503) void reply.header('retry-after', retryAfterSeconds)
+  if (problem.status === 503 || problem.code === 'IDEMPOTENCY_IN_PROGRESS') {
+    void reply.header('retry-after', retryAfterSeconds)
+  }
   // Sent as text: problems come up on routes whose own response schemas know nothing of them.
   return reply.code(problem.status).type(problemMediaType).send(JSON.stringify(problem))
 }

@@ -1,15 +1,19 @@
+import { createIdempotency, type Idempotency } from '@strata/consistency/idempotency'
 import { createQueues, type Queues } from '@strata/queue'
 import { createLog, type Logger, openSchool, reporter, type School, stopInOrder } from '@strata/school'
 import type { Metrics } from '@strata/school/metrics'
 import { createAdmission } from './admission.ts'
 import type { Config } from './config.ts'
 import { metrics } from './measuring.ts'
+import { statusOf } from './problems.ts'
 import { createWork, type Work } from './work.ts'
 
 /** What the routes work with. */
 export interface Services {
   readonly school: School
   readonly queues: Queues
+  /** The keys of requests, and their answers. */
+  readonly idempotency: Idempotency
   readonly metrics: Metrics
   readonly log: Logger
   /** The longest wait for a job, in milliseconds. */
@@ -31,9 +35,16 @@ export function openServices(config: Config): Services {
   const { db } = school
   const queues = createQueues({ db, redis: config.redis, report: reporter(log) })
   const work = createWork({ db, admission: createAdmission(config.admissionMax) })
+  const idempotency = createIdempotency({
+    db,
+    datasource: school.datasource,
+    // What is this process's fault, or the servers', is no answer that a sender would want again.
+    isFinal: ({ code }) => statusOf(code) < 500,
+  })
   return {
     school,
     queues,
+    idempotency,
     metrics,
     log,
     callTimeoutMs: config.callTimeoutMs,
@@ -41,6 +52,7 @@ export function openServices(config: Config): Services {
     giveUp: () => work.giveUp(settleMs),
     start: async () => {
       await Promise.all([school.start(), queues.start()])
+      await idempotency.ensureIndexes()
     },
     stop: () =>
       stopInOrder([

@@ -21,11 +21,18 @@ export interface RunningSchool extends AsyncDisposable {
   readonly workers: NodeProcess[]
   /** For what HTTP does not show: that nothing was written. */
   readonly database: Db
-  request(method: string, path: string, body?: unknown): Promise<Answer>
+  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>
   startWorker(env?: NodeJS.ProcessEnv): Promise<void>
   student(name?: string): Promise<string>
   /** A student and an account with this balance under the same id. */
   payer(balanceCents: number): Promise<string>
+}
+
+/** An API process, by itself. */
+export async function startApi(env: NodeJS.ProcessEnv): Promise<{ readonly api: NodeProcess; readonly url: string }> {
+  const api = await spawnNode(source('api'), { env, ipc: true })
+  const { url } = await api.nextMessage(isListening, startMsMax)
+  return { api, url }
 }
 
 export async function startSchool(options: { workers?: number; env?: NodeJS.ProcessEnv } = {}): Promise<RunningSchool> {
@@ -40,8 +47,7 @@ export async function startSchool(options: { workers?: number; env?: NodeJS.Proc
     ...options.env,
   }
   const client = new MongoClient(mongoUrl.href, { appName: 'school-test' })
-  const api = await spawnNode(source('api'), { env, ipc: true })
-  const { url } = await api.nextMessage(isListening, startMsMax)
+  const { api, url } = await startApi(env)
   const workers: NodeProcess[] = []
   const startWorker = async (own: NodeJS.ProcessEnv = {}) => {
     const worker = await spawnNode(source('worker'), { env: { ...env, ...own }, ipc: true })
@@ -50,7 +56,8 @@ export async function startSchool(options: { workers?: number; env?: NodeJS.Proc
   }
   await Promise.all(Array.from({ length: options.workers ?? 1 }, () => startWorker()))
   const database = client.db(name)
-  const request = (method: string, path: string, body?: unknown) => send(url, { method, path, body })
+  const request: RunningSchool['request'] = (method, path, body, headers = {}) =>
+    send(url, { method, path, body, headers })
   const student = async (studentName = 'Ada') => {
     const { body } = await request('POST', '/students', { name: studentName })
     return String(body['id'])
@@ -83,10 +90,13 @@ export function showLogsOnFailure({ onTestFailed }: TestContext, { api, workers 
 }
 
 /** Sends a body as it is when it is text, else as JSON. */
-async function send(url: string, what: { method: string; path: string; body: unknown }): Promise<Answer> {
+export async function send(
+  url: string,
+  what: { method: string; path: string; body: unknown; headers: Record<string, string> },
+): Promise<Answer> {
   const { method, path, body } = what
   const init = body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }
-  const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+  const headers = { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...what.headers }
   const response = await fetch(`${url}${path}`, { method, headers, ...init })
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.includes('json') === true

@@ -164,7 +164,7 @@ describe('what the process tells of itself', () => {
       ].sort(),
     )
     const enrolments = paths['/enrolments']?.['post']
-    expect(Object.keys(enrolments?.responses ?? {}).join()).toBe('201,400,404,409,413,415,500,503,504')
+    expect(Object.keys(enrolments?.responses ?? {}).join()).toBe('201,400,404,409,413,415,422,500,503,504')
     expect(JSON.stringify(enrolments)).toContain('The charge commits before the caller')
     expect(JSON.stringify(enrolments?.responses['201'])).toContain('"levels":[0,1,2]')
   })

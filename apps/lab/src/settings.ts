@@ -69,7 +69,11 @@ export function settingsFrom(flags: Flags, scenario: ScenarioShape): Omit<Settin
     depth,
     pool: size('--pool', flags.pool, scenario.scarce === 'pool'),
     lanes: size('--lanes', flags.lanes, scenario.scarce === 'lanes'),
-    processes: flags.processes ?? (strangers > 0 ? scenario.processesWithStrangers : undefined) ?? processesDefault,
+    processes:
+      flags.processes ??
+      (strangers > 0 ? scenario.processesWithStrangers : undefined) ??
+      scenario.processes ??
+      processesDefault,
     strangers,
     deadlineMs: flags.deadlineMs,
   }

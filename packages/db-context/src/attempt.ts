@@ -11,9 +11,14 @@ const unpushedPrintedMax = 5
  * Runs a body in a transaction once and ends it: the value means committed. The connection is given back before this
  * settles, whichever way it went.
  */
-export async function attempt<T>(transaction: Transaction, body: () => Promise<T>): Promise<T> {
+export async function attempt<T>(
+  transaction: Transaction,
+  body: () => Promise<T>,
+  enter: <R>(body: () => Promise<R>) => Promise<R>,
+): Promise<T> {
   try {
-    const value = await cutShort(transaction, body)
+    const value = await cutShort(transaction, () => enter(body))
+    if (transaction.beforeCommit.length > 0) await cutShort(transaction, () => enter(() => runLast(transaction)))
     const closing = transaction.close()
     if (closing !== undefined) await closing
     if (transaction.failure) throw rollbackOnly(transaction)
@@ -26,6 +31,11 @@ export async function attempt<T>(transaction: Transaction, body: () => Promise<T
   } finally {
     await transaction.handle.end()
   }
+}
+
+/** Not in a transaction that can only be rolled back. One may leave more to be done. */
+async function runLast(transaction: Transaction): Promise<void> {
+  for (const last of transaction.beforeCommit) if (!transaction.failure) await last()
 }
 
 async function commit(transaction: Transaction): Promise<void> {

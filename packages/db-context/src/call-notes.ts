@@ -45,6 +45,7 @@ function stepOf(scope: Scope, what: string): CallStep | undefined {
   return {
     id: transaction.nextStep(),
     owner: steps.root,
+    isShared: steps.isShared,
     signal: enclosingTransaction(scope) ? steps.signal : AbortSignal.any([scope.unit.signal, steps.signal]),
     lose: () => steps.lose(what),
     diverge: error => {

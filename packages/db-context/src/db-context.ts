@@ -94,6 +94,12 @@ export interface DbContext extends AsyncDisposable {
      */
     begin<T>(fn: () => Promise<T>, options?: BeginTransactionOptions): Promise<T>
     /**
+     * Runs last in the current transaction, also where a joined body asks for it: after the outermost body has resolved and before
+     * the commit, in the order of registration. A failure rolls back. What must be written late goes here, so that its documents
+     * are not held while the body awaits other work. @throws TRANSACTION_MISSING, TRANSACTION_ENDED
+     */
+    beforeCommit(fn: () => unknown): void
+    /**
      * Runs after the commit, with the connection given back; a failure is reported and changes nothing. In a body that `begin`
      * runs without a transaction: after it has resolved. @throws TRANSACTION_MISSING, TRANSACTION_ENDED
      */
@@ -154,6 +160,7 @@ export function createDbContext(options: ContextOptions): DbContext {
           return Promise.reject(error)
         }
       },
+      beforeCommit: fn => void openTransaction(context).beforeCommit.push(fn),
       afterCommit: fn => void hookOwner(context.require()).afterCommit.push(fn),
       afterRollback: fn => void hookOwner(context.require()).afterRollback.push(fn),
       setRollbackOnly: reason => openTransaction(context).fail(reason, 'it was marked with setRollbackOnly'),
@@ -192,8 +199,5 @@ function openTransaction(context: Context): Transaction {
   const transaction = innermostTransaction(context.require())
   transaction?.check()
   if (transaction) return transaction
-  throw dbContextError(
-    'TRANSACTION_MISSING',
-    'No open transaction at this level to mark: do it inside transaction.begin',
-  )
+  throw dbContextError('TRANSACTION_MISSING', 'No open transaction at this level: do it inside transaction.begin')
 }

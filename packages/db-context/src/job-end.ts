@@ -10,14 +10,16 @@ const causesMax = 8
 
 /**
  * Ends a job that has failed, where its error says that nothing was applied only once all its statements have ended: what they
- * did counts. `LOCK_BLOCKED` says besides that it can be put back, and `LOCK_TIMEOUT` speaks of the whole job.
+ * did counts. `LOCK_BLOCKED` and `MESSAGE_IN_PROGRESS` say besides that it can be put back, and `LOCK_TIMEOUT` speaks of the whole job.
  *
  * @throws always: returned, what was thrown would be asked whether it is a promise
  */
 export async function failJob(unit: Unit, ledger: Ledger, error: unknown): Promise<never> {
-  const blocked = findBlocked(error)
+  const blocked = find(error, 'LOCK_BLOCKED')
+  const elsewhere = find(error, 'MESSAGE_IN_PROGRESS')
   const isLive = !unit.signal.aborted
-  if (isLive && (blocked || isUnapplied(error))) await lastStatements(unit, ledger)
+  if (isLive && (blocked || elsewhere || isUnapplied(error))) await lastStatements(unit, ledger)
+  if (isLive && elsewhere && !unit.hasEffects) throw elsewhere
   const unseen = unseenAncestors(unit, ledger)
   if (isLive && blocked) throw unit.isUntouched ? withUnseen(blocked, unseen) : lockTimeout(unit, blocked, unseen)
   throw isUnapplied(error) && error.code === 'LOCK_TIMEOUT' ? lockTimeout(unit, error, unseen) : error
@@ -63,11 +65,11 @@ async function lastStatements(unit: Unit, ledger: Ledger): Promise<void> {
 }
 
 /** A handler may have wrapped it. What was thrown may be no error, or one that throws in its turn. */
-function findBlocked(error: unknown): StrataError | undefined {
+function find(error: unknown, code: 'LOCK_BLOCKED' | 'MESSAGE_IN_PROGRESS'): StrataError | undefined {
   let found = error
   try {
     for (let depth = 0; depth < causesMax && isNativeError(found); depth += 1) {
-      if (hasCode(found, 'LOCK_BLOCKED')) return found
+      if (hasCode(found, code)) return found
       found = found.cause
     }
   } catch {

@@ -34,3 +34,10 @@ it('says nothing of collections that are held and written at their own levels', 
   expect(reports).toEqual([])
   expect(levels.all().every(({ isOrdered }) => isOrdered)).toBe(true)
 })
+
+it('leaves out the collections of Strata itself, whose documents belong to one piece of work each', () => {
+  const { levels, reports } = recorded()
+  levels.held('school.strata.inbox', 0)
+  levels.written('school.strata.inbox', 2)
+  expect([reports, levels.all()]).toEqual([[], []])
+})

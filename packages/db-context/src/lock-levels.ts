@@ -56,6 +56,7 @@ export class LockLevels {
   }
 
   #of(collection: string): Levels | undefined {
+    if (isOurs(collection)) return undefined
     let levels = this.#collections.get(collection)
     if (!levels && this.#collections.size < collectionsMax) {
       levels = { held: new Set(), written: new Set(), isReported: false }
@@ -78,6 +79,12 @@ export class LockLevels {
     this.#report(error, 'Order of document locks')
   }
 }
+
+/**
+ * Collections of Strata itself are written at every level and held across waits, on purpose: each of their documents belongs to one
+ * piece of work, so that nobody else's waits for it.
+ */
+const isOurs = (collection: string) => collection.slice(collection.indexOf('.') + 1).startsWith('strata.')
 
 const ascending = (a: number, b: number) => a - b
 

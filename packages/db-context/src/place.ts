@@ -48,6 +48,8 @@ export async function repeat({ transaction, error }: Failed, at: Place, budget: 
   const { scope, pool, outer, steps } = at
   const { signal } = outer
   if (transaction.isHeldUpBy(transaction.failure?.cause)) return await unwind(transaction, at, budget)
+  // The body has read the conflict: what holds the document is this very work in another run, which a slot must not wait for.
+  if (hasCode(error, 'MESSAGE_IN_PROGRESS')) throw error
   const own = transaction.serverFailure
   if (!own || own.cause !== transaction.failure?.cause || transaction.state !== 'rolled-back') throw error
   if (budget.isOff || signal.aborted || scope.unit.ended) throw error

@@ -48,6 +48,11 @@ export interface CallStep {
   readonly id: string
   /** One object for all calls of a transaction and of those inside it, as long as any attempt may follow. */
   readonly owner: object
+  /**
+   * True where the transaction was begun with an `id`: another process may have made this very call, and its job may still be there,
+   * or its record.
+   */
+  readonly isShared: boolean
   /** Aborted when the call is no longer waited for: not by a rollback that another attempt follows. */
   readonly signal: AbortSignal
   /** What became of the call is not known: no transaction around it is run again. */
@@ -70,6 +75,8 @@ export interface OutgoingPush {
 export interface DeferredPush {
   readonly job: string
   readonly id: string
+  /** True where the transaction has written it, too: then a commit in doubt loses nothing, and does not name it. Default false. */
+  readonly isKept?: boolean
   publish(): Promise<void>
 }
 
@@ -231,8 +238,8 @@ export const jobDeadline = (job: IncomingJob): Deadline => deadlineIn(job.deadli
 /** A push takes time to check its data: the transaction may have ended meanwhile, and its hooks with it. */
 function defer(transaction: Transaction, push: DeferredPush): void {
   if (!transaction.isOpen) throw transactionEnded(transaction.id)
-  const { job, id } = push
-  transaction.pushes.push({ job, id })
+  const { job, id, isKept = false } = push
+  if (!isKept) transaction.pushes.push({ job, id })
   transaction.afterCommit.push(() => push.publish())
 }
 

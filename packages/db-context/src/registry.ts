@@ -44,6 +44,10 @@ export const dbContextErrors = {
     when: 'Reported, never thrown: a collection is written at a deeper level than one at which transactions hold it across a wait',
   },
   LOCK_TIMEOUT: { ...later, when: 'Other work held a document for longer than `lockWaitMs`' },
+  MESSAGE_IN_PROGRESS: {
+    ...later,
+    when: 'The same message is being handled by another run: the worker of a job puts it back, until that one has ended',
+  },
   NOT_AN_ERROR: {
     ...refused,
     when: 'The body of a transaction threw something that is not an error; it is the `cause`',

@@ -4,6 +4,8 @@
  */
 export class Steps {
   readonly id: string
+  /** True where another process may make, or may have made, the calls of this transaction under the same ids. */
+  readonly isShared: boolean
   readonly #around: Steps | undefined
   readonly #lost: string[] = []
   #starts: Map<string, number> | undefined
@@ -12,9 +14,10 @@ export class Steps {
   #abort: AbortController | undefined
   #ended: { readonly reason: unknown } | undefined
 
-  constructor(id: string, around?: Steps) {
+  constructor(id: string, { around, isShared = false }: { around?: Steps | undefined; isShared?: boolean } = {}) {
     this.id = id
     this.#around = around
+    this.isShared = around?.isShared ?? isShared
   }
 
   /** Of the outermost transaction: one object as long as any of its calls can be made again. */

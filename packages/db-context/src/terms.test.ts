@@ -102,3 +102,47 @@ describe('the lifetime that the server gives a transaction', () => {
     expect(reported).toEqual([['Reading the lifetime of transactions', expect.objectContaining({ cause })]])
   })
 })
+
+describe('a transaction with an id of its own', () => {
+  const id = 'key-1'
+  const now = new Date(0)
+
+  it('has that id and time in each attempt, and its calls are made under it', async () => {
+    const { db } = make()
+    const seen = await db.run(() =>
+      db.transaction.begin(
+        async () => {
+          const step = db.propagator.call('job').step()
+          return { transaction: db.current.transaction, call: step?.id, isShared: step?.isShared }
+        },
+        { id, now },
+      ),
+    )
+    expect(seen).toMatchObject({ transaction: { id, now }, call: `${id}.0`, isShared: true })
+  })
+
+  it('shares no calls without one', async () => {
+    const { db } = make()
+    const isShared = await db.run(() => db.transaction.begin(async () => db.propagator.call('job').step()?.isShared))
+    expect(isShared).toBe(false)
+  })
+
+  it.each<[keyof BeginTransactionOptions, BeginTransactionOptions]>([
+    ['id', { id: 'no:colon' }],
+    ['id', { id: '' }],
+    ['id', { id: 'x'.repeat(129) }],
+    ['now', { now: new Date('never') }],
+  ])('is refused where its %s cannot be one: %j', async (option, options) => {
+    const { db } = make()
+    await expect(db.run(() => db.transaction.begin(async () => {}, options))).rejects.toEqual(config(option))
+  })
+
+  it.each<[string, BeginTransactionOptions]>([
+    ['joins', {}],
+    ['begins one inside', { propagation: 'requires-new' }],
+  ])('is refused where it %s another', async (_, options) => {
+    const { db } = make()
+    const begun = db.run(() => db.transaction.begin(() => db.transaction.begin(async () => {}, { ...options, id })))
+    await expect(begun).rejects.toEqual(config('id'))
+  })
+})

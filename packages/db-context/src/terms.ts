@@ -18,6 +18,14 @@ export interface BeginTransactionOptions extends TransactionConcerns {
   readonly retries?: number
   /** Names it in errors. */
   readonly name?: string
+  /**
+   * The id of an outermost transaction, where another process may begin the same one again, as after a crash: its calls have the same
+   * ids there, so that a job that has run is not run twice. 1 to 128 letters, digits, `-` and `_`; a random one by default.
+   * `CONFIG` inside another transaction, whose place in that one is its id.
+   */
+  readonly id?: string
+  /** What `db.current.transaction.now` says; default: when the first attempt began. For one with an `id` that is begun again. */
+  readonly now?: Date
 }
 
 /** What a transaction was begun with: one that is joined cannot have other ones. */
@@ -50,6 +58,7 @@ export function checkBegin(options: BeginTransactionOptions): void {
   if (!Object.hasOwn(propagations, propagation)) throw unknownPropagation(propagation)
   checkMs('deadlineMs', deadlineMs)
   checkWhole('retries', retries, { min: 0, max: retriesLimit })
+  checkIdentity(options)
   if (beginning.has(propagation)) return
   for (const option of termNames) {
     if (options[option] === undefined) continue
@@ -57,6 +66,29 @@ export function checkBegin(options: BeginTransactionOptions): void {
       'CONFIG',
       `Option ${option} was given with propagation ${propagation}, which never begins a transaction: leave it out`,
       { details: { option, got: options[option], propagation } },
+    )
+  }
+}
+
+/** @throws CONFIG */
+function checkIdentity({ id, now }: BeginTransactionOptions): void {
+  if (id !== undefined && !/^[\w-]{1,128}$/.test(id)) {
+    throw dbContextError('CONFIG', 'Option id of a transaction is not 1 to 128 letters, digits, - and _', {
+      details: { option: 'id', got: String(id).slice(0, 200) },
+    })
+  }
+  if (now === undefined || !Number.isNaN(now.getTime())) return
+  throw dbContextError('CONFIG', 'Option now of a transaction is not a valid date', { details: { option: 'now' } })
+}
+
+/** @throws CONFIG */
+export function refuseInnerIdentity(options: BeginTransactionOptions): void {
+  for (const option of ['id', 'now'] as const) {
+    if (options[option] === undefined) continue
+    throw dbContextError(
+      'CONFIG',
+      `Option ${option} was given inside another transaction, whose own decides on it: leave it out`,
+      { details: { option } },
     )
   }
 }

@@ -51,6 +51,8 @@ export class Transaction implements HookOwner {
   readonly effects: string[] = []
   /** Effects that a second run does not repeat: awaited calls, whose results it is given. */
   readonly calls: string[] = []
+  /** Parts of the body that run last, in the transaction. */
+  readonly beforeCommit: Hook[] = []
   /** Jobs that are sent after the commit, by one of `afterCommit` each. */
   readonly pushes: { readonly job: string; readonly id: string }[] = []
   readonly afterCommit: Hook[] = []

@@ -24,7 +24,7 @@ import {
 } from './scope.ts'
 import type { Statements } from './statement.ts'
 import { Steps } from './steps.ts'
-import { type BeginTransactionOptions, checkBegin, refuseOtherTerms, termsOf } from './terms.ts'
+import { type BeginTransactionOptions, checkBegin, refuseInnerIdentity, refuseOtherTerms, termsOf } from './terms.ts'
 import type { Transaction } from './transaction.ts'
 import { PoolWait } from './wait.ts'
 
@@ -117,12 +117,13 @@ export class Transactions {
     const enclosing = enclosingTransaction(scope)
     const { signal } = scope.unit
     const around = innermostOpen(scope)
-    const step = around?.nextStep() ?? randomUUID()
+    if (around) refuseInnerIdentity(work)
+    const step = around?.nextStep() ?? work.id ?? randomUUID()
     return {
       // Another unit's is nobody's to wait for: its next run may begin while this one still goes on.
       id: around && !enclosing ? randomUUID() : step,
-      startedAt: around?.steps.root.startOf(step) ?? Date.now(),
-      steps: new Steps(step, around?.steps),
+      startedAt: around?.steps.root.startOf(step) ?? work.now?.getTime() ?? Date.now(),
+      steps: new Steps(step, { around: around?.steps, isShared: work.id !== undefined }),
       name: work.name,
       terms,
       scope,
@@ -166,7 +167,8 @@ export class Transactions {
     const noteEnd = noteEffects(at.scope, `transaction ${transaction.name ?? transaction.id}`)
     this.#options.ledger.opened(transaction)
     try {
-      return { transaction, value: await attempt(transaction, () => this.#options.enter(inner, work.body)) }
+      const enter = <R>(body: () => Promise<R>) => this.#options.enter(inner, body)
+      return { transaction, value: await attempt(transaction, work.body, enter) }
     } catch (error) {
       return { transaction, error }
     } finally {
@@ -212,6 +214,7 @@ const noteNothing = (): void => {}
 
 /** @throws CONFIG, and whatever the body throws */
 async function join<T>(transaction: Transaction, work: Work<T>): Promise<T> {
+  refuseInnerIdentity(work)
   refuseOtherTerms(transaction, work)
   try {
     return await work.body()

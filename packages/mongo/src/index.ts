@@ -1,3 +1,5 @@
+// For fields that the server itself fills: a type of the driver's that its collections take.
+export { Timestamp } from 'mongodb'
 export type { BoundBulk, BoundFindOperators } from './bulk/bound-bulk.ts'
 export type { BoundCollection } from './collection/bound-collection.ts'
 export type { BoundAggregationCursor, BoundCursor, BoundFindCursor } from './cursor/bound-cursor.ts'

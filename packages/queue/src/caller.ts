@@ -11,6 +11,7 @@ import { createKeys, type Keys } from './keys.ts'
 import { LaneQueues } from './lane-queues.ts'
 import { refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
+import type { Outbox } from './outbox.ts'
 import { outside } from './outside.ts'
 import { Presence } from './presence.ts'
 import { addressOf, closeRedis, inReach, openRedis, probeRedis, type RedisSettings, reachRedis } from './redis.ts'
@@ -44,6 +45,7 @@ export interface CallerOptions {
   readonly propagator: Propagator
   readonly callsMax: number
   readonly payloadBytesMax: number
+  readonly outbox: Outbox | undefined
   readonly report: Report
 }
 
@@ -57,6 +59,7 @@ export class Caller {
   readonly lanes: LaneQueues
   readonly server: ServerIdentity
   readonly payloadBytesMax: number
+  readonly outbox: Outbox | undefined
   readonly #callsMax: number
   readonly #report: Report
   readonly #log: MinuteLog
@@ -77,6 +80,7 @@ export class Caller {
     const { propagator, report } = options
     this.propagator = propagator
     this.payloadBytesMax = options.payloadBytesMax
+    this.outbox = options.outbox
     this.#callsMax = options.callsMax
     this.#report = report
     this.#log = new MinuteLog(report)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { Call } from './call.ts'
 import type { Keys } from './keys.ts'
@@ -16,9 +17,11 @@ import { endFields, type RecordedEnd, readRecordedEnd } from './reply.ts'
  * | completed             | gets its result (a chosen job id only; a deduplication id is free again) |
  * | waits or runs, deep enough | waits with those that wait                                    |
  * | waits or runs, not deep enough, or is a push | DUPLICATE_CALL                              |
+ * | is another job, or has another input, and the call says what they are | RETRY_DIVERGED        |
  *
  * KEYS: claim, then the records that a job of this id may have: of pushes, of calls at level 1 and deeper.
- * ARGV: job id, level, lane, call id, process, milliseconds, 'levels' or 'none', record key, then lanes as the keys.
+ * ARGV: job id, level, lane, call id, process, milliseconds, 'levels' or 'none', record key, hash of
+ * name and input or '', then lanes as the keys.
  */
 const claimScript = `
 local claim, least = KEYS[1], tonumber(ARGV[2])
@@ -41,15 +44,21 @@ local function isOurs(held)
   local kind = redis.call('TYPE', key).ok
   return kind == 'hash' or kind == 'none'
 end
+local function differs(key)
+  local found = ARGV[9] ~= '' and redis.call('HMGET', key, 'name', 'data') or {}
+  return found[2] and redis.sha1hex((found[1] or '') .. ' ' .. found[2]) ~= ARGV[9]
+end
 local held = redis.call('TYPE', claim).ok == 'hash' and redis.call('HMGET', claim, 'job', 'lane', 'level', 'key') or {}
 if isOurs(held) and redis.call('HEXISTS', held[4], 'finishedOn') == 0 then
+  if differs(held[4]) then return {'diverged', held[1], held[2], held[3]} end
   if ARGV[7] == 'levels' and tonumber(held[3]) < least then return {'refused', held[1], held[2], held[3]} end
   return join(held[1], held[2], held[3])
 end
 redis.call('DEL', claim)
 for i = 2, #KEYS do
-  local key, lane = KEYS[i], ARGV[7 + i]
+  local key, lane = KEYS[i], ARGV[8 + i]
   local found = redis.call('HMGET', key, 'timestamp', 'finishedOn', 'returnvalue')
+  if found[1] and differs(key) then return {'diverged', ARGV[1], lane, tostring(i - 2)} end
   if found[1] and found[2] and found[3] then
     return {'ended', ARGV[1], lane, tostring(i - 2), unpack(redis.call('HMGET', key, ${endFields.map(field => `'${field}'`).join(', ')}))}
   elseif found[1] and found[2] then
@@ -90,11 +99,17 @@ export interface Claimed {
 /** Claims outlive their calls by this, so that whoever waits longest still finds it. */
 const claimRestMs = 5000
 
-/** Points the call at the job that it waits for. @throws DUPLICATE_CALL */
+export interface Claim {
+  readonly name: string
+  /** Of what the call would send; undefined where it may be joined with other input. */
+  readonly contentHash: string | undefined
+}
+
+/** Points the call at the job that it waits for. @throws DUPLICATE_CALL, RETRY_DIVERGED */
 export async function claimJob(
   { redis, keys, id: process }: { readonly redis: Redis; readonly keys: Keys; readonly id: string },
   call: Call,
-  { claim, levelsMax, isolated }: { claim: string; levelsMax: number; isolated: boolean },
+  { name: claim, contentHash = '', levelsMax, isolated }: Claim & { levelsMax: number; isolated: boolean },
 ): Promise<Claimed> {
   const { queue } = call.job
   const lanes = isByJobId(claim) ? lanesOf(queue, levelsMax, isolated) : []
@@ -102,11 +117,17 @@ export async function claimJob(
   const lifeMs = Math.ceil(call.remainingMs) + claimRestMs
   const { jobId, id, lane } = call
   const who = [jobId, call.plan.level, lane.name, id, process, lifeMs]
-  const where = [isolated ? 'levels' : 'none', keys.bullmq(lane.name, jobId), ...lanes.map(({ name }) => name)]
+  const where = [
+    isolated ? 'levels' : 'none',
+    keys.bullmq(lane.name, jobId),
+    contentHash,
+    ...lanes.map(({ name }) => name),
+  ]
   const args = [...who, ...where]
   const key = keys.claim(queue, claim)
   const answer = await redis.eval(claimScript, 1 + records.length, key, ...records, ...args)
   const [state, job, at, level, ...fields] = answer as [string, string, string, string, ...(string | null)[]]
+  if (state === 'diverged') throw diverged(call, { job, lane: at, level: Number(level) })
   if (state === 'refused') throw duplicate(call, { job, lane: at, level: Number(level) })
   call.jobId = job
   call.lane = Number(level) === 0 ? pushLane(queue, isolated) : callLane(queue, Number(level), isolated)
@@ -114,6 +135,12 @@ export async function claimJob(
   call.claimKey = key
   return { state: state === 'new' ? 'new' : 'joined', end: 'open' }
 }
+
+/** What {@link claimScript} makes of a record: BullMQ keeps an empty object for no data. */
+export const contentHash = (job: string, data: unknown): string =>
+  createHash('sha1')
+    .update(`${job} ${JSON.stringify(data === undefined ? {} : data)}`)
+    .digest('hex')
 
 export const jobIdClaim = (jobId: string) => `j:${jobId}`
 export const deduplicationClaim = (id: string) => `d:${id}`
@@ -131,4 +158,13 @@ function duplicate(call: Call, first: { job: string; lane: string; level: number
     `Call of ${name} at level ${call.plan.level} has the id of a job that waits or runs ${where} (${first.job}): ` +
     'waiting for it would not go deeper. Choose another id'
   return queueError('DUPLICATE_CALL', message, { details: { ...call.describe(), since: undefined, first } })
+}
+
+/** Its transaction was begun by another process before, under the same id. */
+function diverged(call: Call, first: { job: string; lane: string; level: number }) {
+  const { name } = call.job
+  const message =
+    `Call of ${name} (${call.jobId}) found a job of its id with another name or input, which another run of its transaction has ` +
+    'sent: let the body make the same calls in each run, from what does not change'
+  return queueError('RETRY_DIVERGED', message, { details: { ...call.describe(), since: undefined, first } })
 }

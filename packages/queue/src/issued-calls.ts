@@ -40,7 +40,8 @@ const issuedBy = new WeakMap<object, Map<string, Issued>>()
  * | failed after its work was done, or as nobody can say | fails alike                  |
  * | was another one                  | RETRY_DIVERGED, and the transaction is given up  |
  *
- * Kept in memory: attempts of one transaction are made in one process. The id is the transaction's and a number, and so can be
+ * Kept in memory: attempts of one transaction are made in one process. Where the transaction was begun with an id, the job of another
+ * process is found by its id instead (see `claimJob`), which then stays the same. The id is the transaction's and a number, and so can be
  * made again by whoever knows the transaction; the job's name is not part of it, for another job in its place has to be noticed.
  *
  * @throws RETRY_DIVERGED
@@ -62,7 +63,8 @@ export async function issue(step: CallStep, what: Issue, begin: (id: string) => 
     return await join(earlier.call, plan)
   }
   if (!canRepeat(earlier.failure.error)) throw earlier.failure.error
-  earlier.call = begin(`${step.id}-${earlier.sends}`)
+  // Where another process may make the call too, it must find this one by its id; the job that failed is removed then.
+  earlier.call = begin(step.isShared && claim === undefined ? step.id : `${step.id}-${earlier.sends}`)
   earlier.sends += 1
   return await follow(step, earlier)
 }

@@ -1,4 +1,5 @@
 import { Job, type JobsOptions, type Queue } from 'bullmq'
+import { backoffRefused, isKnownBackoff } from './backoff.ts'
 import { outside } from './outside.ts'
 import { queueError } from './registry.ts'
 
@@ -11,12 +12,13 @@ class Probe extends Job {
 
 /**
  * Refuses at once what BullMQ would refuse later: a push that waits for a commit is sent when nothing can be undone any more,
- * and a job refused then would be lost. @throws SEND_FAILED (`not-applied`)
+ * and a job refused then would be lost. @throws SEND_FAILED, OPTION_REFUSED (`not-applied`)
  */
 export function checkJob(
   queue: Queue,
   { name, data, options }: { readonly name: string; readonly data: unknown; readonly options: JobsOptions },
 ): void {
+  if (!isKnownBackoff(options.backoff)) throw backoffRefused(name, options.backoff)
   try {
     outside(() => new Probe(queue, name, data, options).check())
   } catch (cause) {

@@ -1,9 +1,10 @@
+import { hasCode } from '@strata/db-context'
 import type { JobsOptions } from 'bullmq'
 import type { Call } from './call.ts'
 import { type Caller, stopped } from './caller.ts'
 import { cancelJob } from './cancel.ts'
 import { chooseClaim } from './chosen-id.ts'
-import { claimJob } from './claim.ts'
+import { type Claim, claimJob, contentHash, jobIdClaim } from './claim.ts'
 import { issue } from './issued-calls.ts'
 import type { JobDefinition } from './job-definition.ts'
 import { newJobId } from './job-id.ts'
@@ -38,6 +39,8 @@ interface Sending {
   readonly data: unknown
   readonly bullmq: JobsOptions
   readonly claim: string | undefined
+  /** True where a job of the claim has to be the very same. */
+  readonly comparesContent: boolean
 }
 
 /** Sends a job and waits for its result; see `Queues.pushAsync`. */
@@ -56,9 +59,11 @@ export async function pushAsync(
   const claim = chooseClaim(job, bullmq.jobId, deduplication)
   const margin = Math.min(marginMsMax, plan.remainingMs / 10)
   const given = step?.signal ?? plan.signal
+  // Another process may make, or have made, this call: then the id of its job is how the two find each other.
+  const isShared = step?.isShared === true
   const begin = (id: string): Call => {
     const call = caller.open({
-      id,
+      id: isShared ? newJobId() : id,
       jobId: bullmq.jobId ?? id,
       job,
       lane: callLane(job.queue, plan.level, caller.propagator.isolated),
@@ -67,8 +72,10 @@ export async function pushAsync(
       signals: signal ? [given, signal] : [given],
       keepsReply: step !== undefined,
     })
-    send(caller, call, { data, bullmq, claim }).catch(error => {
+    const own = isShared && claim === undefined ? jobIdClaim(id) : undefined
+    send(caller, call, { data, bullmq, claim: own ?? claim, comparesContent: own !== undefined }).catch(error => {
       const { lane, jobId, phase } = call
+      if (hasCode(error, 'RETRY_DIVERGED')) step?.diverge(error)
       call.fail(sendFailed({ job, lane, id: jobId, isSent: phase !== 'preparing' }, error))
     })
     return call
@@ -81,7 +88,8 @@ async function send(caller: Caller, call: Call, what: Sending): Promise<void> {
   const { claim } = what
   await checkInput(caller, job, what.data)
   await caller.start()
-  if (claim !== undefined && (await join(caller, call, claim))) return
+  const hash = what.comparesContent ? contentHash(job.name, what.data) : undefined
+  if (claim !== undefined && (await join(caller, call, { name: claim, contentHash: hash }))) return
   const { lane } = call
   await caller.lanes.register(lane)
   if (!call.isOpen) return await leave(caller, call)
@@ -107,12 +115,12 @@ async function leave({ redis, keys }: Caller, call: Call): Promise<void> {
   if (call.claimKey !== undefined) await cancelJob(redis, keys, { call, abort: false })
 }
 
-/** True where the call has nothing to send: its job is there, or has ended. @throws DUPLICATE_CALL */
-async function join(caller: Caller, call: Call, claim: string): Promise<boolean> {
+/** True where the call has nothing to send: its job is there, or has ended. @throws DUPLICATE_CALL, RETRY_DIVERGED */
+async function join(caller: Caller, call: Call, claim: Claim): Promise<boolean> {
   const { levelsMax, isolated } = caller.propagator
   if (!call.isOpen) return true
   call.become('claiming', caller.server.known)
-  const claimed = await claimJob(caller, call, { claim, levelsMax, isolated })
+  const claimed = await claimJob(caller, call, { ...claim, levelsMax, isolated })
   if (claimed.state === 'new') {
     call.phase = 'preparing'
     return false

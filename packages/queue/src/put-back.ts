@@ -42,6 +42,20 @@ export const heldUp = (lockWaitMs: number): PutBackReason => ({
   isOver: ({ sinceMs }) => sinceMs >= patienceMs(lockWaitMs),
 })
 
+/** A push whose message another run handles is put back for so long: no transaction lives as long, and no orphaned one. */
+const inProgressMsMax = 300_000
+
+/**
+ * Another run handles the same message, for as long as that takes: until the deadline of a call, after which it is not started
+ * again, and for five minutes of a push.
+ */
+export const inProgress = (kind: 'call' | 'push'): PutBackReason => ({
+  name: 'InProgress',
+  pauseMsFirst: 50,
+  pauseMsMax: 1000,
+  isOver: ({ sinceMs }) => kind === 'push' && sinceMs >= inProgressMsMax,
+})
+
 /** The start that was counted last: a count whose answer was lost is sent again, and must not count twice. */
 const putBackAtField = 'strataBackAt'
 

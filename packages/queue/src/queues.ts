@@ -6,9 +6,12 @@ import type { JobDefinition, JobInput, JobResult } from './job-definition.ts'
 import { type LaneState, readLanesInTime } from './lane-state.ts'
 import { checkCount, checkWaitMs } from './limits.ts'
 import { observeCalls } from './metrics.ts'
+import type { Outbox } from './outbox.ts'
 import { checkPayloadBytesMax } from './payload.ts'
-import { type Pushed, type PushOptions, push } from './push.ts'
+import { QueuePublisher } from './publisher.ts'
+import { type PushOptions, push } from './push.ts'
 import { type PushAsyncOptions, pushAsync } from './push-async.ts'
+import type { Pushed } from './pushed.ts'
 import { type RedisTarget, readRedisTarget } from './redis.ts'
 import { type Report, warn } from './report.ts'
 
@@ -23,6 +26,11 @@ export interface QueuesOptions {
   readonly callsMax?: number
   /** The largest input, in bytes of JSON; default 1,048,576 (1 MiB). The workers have the same limit, for results too. */
   readonly payloadBytesMax?: number
+  /**
+   * Keeps what a transaction pushes until it commits, and sends it then, whichever process is left to do so. Without one it is sent
+   * after the commit by this process, and lost if the process is killed in between, or ends with `COMMIT_UNKNOWN`.
+   */
+  readonly outbox?: Outbox
   /** Receives what must not end a call: a connection that dropped, a reply that cannot be read. Default: a process warning. */
   readonly report?: Report
 }
@@ -84,8 +92,10 @@ export function createQueues(options: QueuesOptions): Queues {
     propagator: db.propagator,
     callsMax: checkCount('callsMax', options.callsMax ?? callsMaxDefault, { min: 1, max: 1_000_000 }),
     payloadBytesMax: checkPayloadBytesMax(options.payloadBytesMax),
+    outbox: options.outbox,
     report,
   })
+  options.outbox?.connect(new QueuePublisher(caller))
   const unobserve = observeCalls(() => caller.waitingCount)
   const queues: Queues = {
     start: () => caller.start(),

@@ -19,7 +19,7 @@ import type { Keys } from './keys.ts'
 import type { Lane } from './lane.ts'
 import { jobDuration, refusals } from './metrics.ts'
 import { MinuteLog } from './minute-log.ts'
-import { heldUp, notHere, putBack } from './put-back.ts'
+import { heldUp, inProgress, notHere, putBack } from './put-back.ts'
 import { RecentlyGivenUp } from './recently-given-up.ts'
 import {
   asFinal,
@@ -214,7 +214,14 @@ export class Runner {
   /** What BullMQ is to be told; the caller hears of it when BullMQ will not try again. */
   async #failure(error: Error, at: { job: Job; address: ReplyAddress | undefined; token: string | undefined }) {
     if (isControlFlow(error)) return error
-    if (hasCode(error, 'LOCK_BLOCKED') && !this.#handBack.signal.aborted) return await this.#heldUp(error, at)
+    if (this.#handBack.signal.aborted) return await this.#end(error, at)
+    if (hasCode(error, 'LOCK_BLOCKED')) return await this.#heldUp(error, at)
+    // One that has done something besides says so: it is not the same when it is run again.
+    if (hasCode(error, 'MESSAGE_IN_PROGRESS') && error.outcome === 'not-applied') {
+      return (
+        (await putBack(this.#options, at, inProgress(at.address ? 'call' : 'push'))) ?? (await this.#end(error, at))
+      )
+    }
     return await this.#end(error, at)
   }
 

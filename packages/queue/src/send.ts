@@ -1,6 +1,6 @@
 import { StrataError } from '@strata/db-context'
 import type { JobsOptions } from 'bullmq'
-import { isKnownBackoff } from './backoff.ts'
+import { backoffRefused, isKnownBackoff } from './backoff.ts'
 import { late, within } from './bound.ts'
 import type { Caller } from './caller.ts'
 import { type Envelope, packEnvelope } from './envelope.ts'
@@ -37,7 +37,7 @@ export async function checkInput(caller: Caller, job: JobDefinition, data: unkno
 /** Adds a job; resolves with its id, which is another's where BullMQ deduplicated it. @throws SEND_FAILED, OPTION_REFUSED */
 export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string> {
   const { job, lane, id, data, envelope, options } = outgoing
-  if (!isKnownBackoff(options.backoff)) throw backoffRefused(job, options.backoff)
+  if (!isKnownBackoff(options.backoff)) throw backoffRefused(job.name, options.backoff)
   const own = {
     // The workers of a call lane know it by themselves: what does not travel need not be packed, kept and read again.
     ...(lane.kind === 'call' ? {} : { removeOnComplete: kept, removeOnFail: kept }),
@@ -59,7 +59,7 @@ export async function addJob(caller: Caller, outgoing: Outgoing): Promise<string
 
 /** A StrataError as it is; anything else by what it says of the job. */
 export function sendFailed(
-  { job, id, lane, isSent }: Pick<Outgoing, 'job' | 'id' | 'lane'> & { isSent: boolean },
+  { job, id, lane, isSent }: Pick<Outgoing, 'id' | 'lane'> & { job: Pick<JobDefinition, 'name'>; isSent: boolean },
   cause: unknown,
 ): unknown {
   if (cause instanceof StrataError) return cause
@@ -81,11 +81,6 @@ export async function addInTime(caller: Caller, outgoing: Outgoing): Promise<str
     `Redis did not answer within ${pushMsMax} ms: job ${outgoing.job.name} (${outgoing.id}) may have been added`,
     { details: { job: outgoing.job.name, id: outgoing.id, timeoutMs: pushMsMax } },
   )
-}
-
-function backoffRefused(job: JobDefinition, got: unknown) {
-  const message = `Option backoff of a job of ${job.name} has a type that BullMQ does not have: use fixed or exponential`
-  return queueError('OPTION_REFUSED', message, { details: { job: job.name, option: 'backoff', got } })
 }
 
 const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))

@@ -211,3 +211,41 @@ test('a transaction whose retries are off, or that has had effects, is not unwou
   await expect(withEffect).rejects.toMatchObject({ code: 'RETRY_UNSAFE', outcome: 'unknown' })
   expect(attempts).toBe(2)
 })
+
+/** What an inbox says of a message that another run handles. */
+const inProgress = () => dbContextError('MESSAGE_IN_PROGRESS', 'The message is being handled')
+
+async function startDuplicate(body: (run: number) => Promise<number>) {
+  const db = stage.db({ lockWaitMs: 100 })
+  const queues = stage.queues(db)
+  const own = stage.db({ lockWaitMs: 100 })
+  const worker = stage.worker(own, { lanes: { slots: 1 } })
+  let runs = 0
+  worker.handle(write, () => {
+    runs += 1
+    return body(runs)
+  })
+  await worker.start()
+  return { db, queues, own, runs: () => runs }
+}
+
+test('a job whose message another run handles is put back for longer than lockWaitMs, until that run has ended', async () => {
+  const since = performance.now()
+  const { db, queues } = await startDuplicate(async run => {
+    if (performance.now() - since < 1500) throw new Error('wrapped', { cause: inProgress() })
+    return run
+  })
+  const pushed = await queues.push(write, { n: 1 })
+  const called = await db.run(() => queues.pushAsync(write, { n: 1 }, { attempts: 1 }))
+  expect(Math.min(called, await pushed.result({ deadlineMs: 10_000 }))).toBeGreaterThan(2)
+})
+
+test('a job that has done something besides is not put back: it fails, and may be applied', async () => {
+  const { db, queues, own, runs } = await startDuplicate(async () => {
+    await own.transaction.begin(async () => {})
+    throw inProgress()
+  })
+  const call = db.run(() => queues.pushAsync(write, { n: 1 }))
+  await expect(call).rejects.toMatchObject({ code: 'MESSAGE_IN_PROGRESS', outcome: 'unknown', transient: false })
+  expect(runs()).toBe(1)
+})

@@ -1,6 +1,8 @@
 import { accountNotFound, centsField, idField, schoolError } from '@strata/school'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { isDuplicateKey } from '../duplicate-key.ts'
+import { created, keyHeaders, keyProblems, onceFor } from '../idempotency-key.ts'
 import { answer, problems, usualProblems } from '../responses.ts'
 import type { Services } from '../services.ts'
 
@@ -8,28 +10,35 @@ const example = { id: '6f1d2c1e-3f0f-4f6e-9f7e-3d1f0e9a7b11', balanceCents: 50_0
 const opened = z.strictObject({ id: idField, balanceCents: centsField }).meta({ examples: [example] })
 const account = answer(z.object({ id: z.string(), balanceCents: z.int() }), example)
 
-export const accountRoutes: FastifyPluginAsyncZod<Services> = async (app, { school, work }) => {
+export const accountRoutes: FastifyPluginAsyncZod<Services> = async (app, services) => {
+  const { school, work } = services
+
+  /** The unique key decides, not a look beforehand: of two at once exactly one gets the id. */
+  async function open({ id, balanceCents }: z.output<typeof opened>) {
+    try {
+      await school.accounts.insertOne({ _id: id, balanceCents })
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error
+      throw schoolError('ACCOUNT_EXISTS', `Account ${id} exists`, { details: { accountId: id }, cause: error })
+    }
+    return { id, balanceCents }
+  }
+
   app.post(
     '/accounts',
     {
       schema: {
         summary: 'Opens an account',
         description: 'Enrolments are paid from the account whose id is the student’s.',
+        headers: keyHeaders,
         body: opened,
-        response: { 201: account, ...problems('ACCOUNT_EXISTS', ...usualProblems) },
+        response: { 201: account, ...problems('ACCOUNT_EXISTS', ...keyProblems, ...usualProblems) },
       },
     },
-    async ({ body: { id, balanceCents } }, reply) => {
-      try {
-        await work('POST /accounts', () => school.accounts.insertOne({ _id: id, balanceCents }))
-      } catch (error) {
-        // The unique key decides, not a look beforehand: of two at once exactly one gets the id.
-        if (isDuplicateKey(error)) {
-          throw schoolError('ACCOUNT_EXISTS', `Account ${id} exists`, { details: { accountId: id }, cause: error })
-        }
-        throw error
-      }
-      return await reply.code(201).send({ id, balanceCents })
+    async (request, reply) => {
+      const once = onceFor(services, request, body => body())
+      const { body } = request
+      return await created(reply, await work('POST /accounts', () => once(() => open(body), { name: 'account.open' })))
     },
   )
 
@@ -49,7 +58,3 @@ export const accountRoutes: FastifyPluginAsyncZod<Services> = async (app, { scho
     },
   )
 }
-
-const duplicateKeyCode = 11_000
-
-const isDuplicateKey = (error: unknown) => error instanceof Error && 'code' in error && error.code === duplicateKeyCode

@@ -2,6 +2,7 @@ import { centsField, courseField, idField, levelsField } from '@strata/school'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { enrol } from '../enrolment.ts'
+import { created, keyHeaders, keyProblems, onceFor } from '../idempotency-key.ts'
 import { answer, problems, usualProblems } from '../responses.ts'
 import type { Services } from '../services.ts'
 
@@ -30,20 +31,30 @@ Refused with nothing written: an unknown student or account (404), too small a b
 `.trim()
 
 export const enrolmentRoutes: FastifyPluginAsyncZod<Services> = async (app, services) => {
-  const codes = ['STUDENT_NOT_FOUND', 'ACCOUNT_NOT_FOUND', 'INSUFFICIENT_FUNDS', 'CALL_TIMEOUT', ...usualProblems]
+  const codes = [
+    'STUDENT_NOT_FOUND',
+    'ACCOUNT_NOT_FOUND',
+    'INSUFFICIENT_FUNDS',
+    'ENROLMENT_CANCELLED',
+    'CALL_TIMEOUT',
+    ...keyProblems,
+    ...usualProblems,
+  ]
   app.post(
     '/enrolments',
     {
       schema: {
         summary: 'Enrols a student in a course and charges the fee',
         description,
+        headers: keyHeaders,
         body: asked,
         response: { 201: enrolled, ...problems(...codes) },
       },
     },
-    async ({ body }, reply) => {
-      const done = await services.work('POST /enrolments', () => enrol(services, body))
-      return await reply.code(201).send(done)
+    async (request, reply) => {
+      const { db } = services.school
+      const once = onceFor(services, request, (body, terms) => db.transaction.begin(body, terms))
+      return await created(reply, await services.work('POST /enrolments', () => enrol(services, request.body, once)))
     },
   )
 }

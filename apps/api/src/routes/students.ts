@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { levelsField, nameField, renameStudent, type Student, studentNotFound, transactionMs } from '@strata/school'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { created, keyHeaders, keyProblems, onceFor } from '../idempotency-key.ts'
 import { answer, problems, usualProblems } from '../responses.ts'
 import type { Services } from '../services.ts'
 
@@ -32,12 +33,22 @@ export const studentRoutes: FastifyPluginAsyncZod<Services> = async (app, servic
   app.post(
     '/students',
     {
-      schema: { summary: 'Adds a student', body: named, response: { 201: student, ...problems(...usualProblems) } },
+      schema: {
+        summary: 'Adds a student',
+        headers: keyHeaders,
+        body: named,
+        response: { 201: student, ...problems(...keyProblems, ...usualProblems) },
+      },
     },
-    async ({ body: { name } }, reply) => {
-      const added: Student = { _id: randomUUID(), name, enrolments: [] }
-      await work('POST /students', () => school.students.insertOne({ ...added }))
-      return await reply.code(201).send(shown(added))
+    async (request, reply) => {
+      const once = onceFor(services, request, body => body())
+      const { name } = request.body
+      const add = async () => {
+        const added: Student = { _id: randomUUID(), name, enrolments: [] }
+        await school.students.insertOne({ ...added })
+        return shown(added)
+      }
+      return await created(reply, await work('POST /students', () => once(add, { name: 'student.add' })))
     },
   )
 

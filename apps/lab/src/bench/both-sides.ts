@@ -20,7 +20,7 @@ const writeConcernTimeoutMs = 10_000
 const lockWaitMs = 30_000
 
 /** Opens both. The context waits as long for a document as the server's own limits let the driver wait. */
-export async function openBothSides(mongoUrl: string): Promise<BothSides> {
+export async function openBothSides(mongoUrl: string, levelsMax = 1): Promise<BothSides> {
   await using undo = new AsyncDisposableStack()
   const database = `strata_bench_${randomBytes(4).toString('hex')}`
   const client = undo.use(rawClient(mongoUrl))
@@ -33,7 +33,7 @@ export async function openBothSides(mongoUrl: string): Promise<BothSides> {
     operationTimeoutMs,
     writeConcernTimeoutMs,
   })
-  const db = undo.use(createDbContext({ datasources: [datasource], levels: { max: 1 }, lockWaitMs }))
+  const db = undo.use(createDbContext({ datasources: [datasource], levels: { max: levelsMax }, lockWaitMs }))
   await db.start()
   const stack = undo.move()
   return {

@@ -56,7 +56,9 @@ export function labCommand(around: Surroundings): Command {
     .addOption(number('--strangers', 'who goes on beside the roots, in the same pools and lanes', [1, sizeMax]))
     .addOption(number('--roots', 'requests at once', [1, 1000]).default(20))
     .addOption(number('--depth', "deepest level (default: the scenario's)", [1, 64]))
-    .addOption(number('--processes', 'one API process and workers, 2; 1 is both in one', [1, 16]))
+    .addOption(
+      number('--processes', "one API process and workers; 1 is both in one (default: the scenario's)", [1, 16]),
+    )
     .addOption(number('--deadline-ms', 'when a root that waits counts as hung', [100, 600_000]).default(20_000))
     .addOption(
       new Option('--topology <kind>', "what the driver sees (default: the scenario's)").choices([

@@ -53,6 +53,7 @@ export async function openStage(opening: Opening, scenario: ScenarioShape, chann
     limits: { ...limits, transactionMs: await transactionMsOf(rawClient, limits.waitMs) },
     db,
     queues,
+    datasource,
     documents: datasource.collection<LabDocument>(collectionName),
     rawClient,
     raw: rawClient.db(run).collection<LabDocument>(collectionName),

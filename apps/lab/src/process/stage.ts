@@ -1,6 +1,6 @@
 import type { DbContext } from '@strata/db-context'
 import { hasCode } from '@strata/db-context'
-import type { BoundCollection } from '@strata/mongo'
+import type { BoundCollection, MongoDatasource } from '@strata/mongo'
 import type { HandlerInput, HandlerResult, JobDefinition, JobInput, JobResult, Queues } from '@strata/queue'
 import { until } from '@strata/testkit'
 import type { Collection, MongoClient } from 'mongodb'
@@ -35,6 +35,7 @@ export interface StageParts {
   readonly limits: Limits
   readonly db: DbContext
   readonly queues: Queues
+  readonly datasource: MongoDatasource
   readonly documents: BoundCollection<LabDocument>
   readonly raw: Collection<LabDocument>
   readonly rawClient: MongoClient
@@ -48,6 +49,7 @@ export class Stage {
   readonly limits: Limits
   readonly db: DbContext
   readonly queues: Queues
+  readonly datasource: MongoDatasource
   /** Bound to the level and transaction of the calling code. */
   readonly documents: BoundCollection<LabDocument>
   /** The same collection by the raw driver, on a connection of its own: for set-up and gates only. */
@@ -67,6 +69,7 @@ export class Stage {
     this.limits = parts.limits
     this.db = parts.db
     this.queues = parts.queues
+    this.datasource = parts.datasource
     this.documents = parts.documents
     this.raw = parts.raw
     this.rawClient = parts.rawClient

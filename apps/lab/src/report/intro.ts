@@ -27,7 +27,7 @@ export function scenarioList(): string {
   for (const scenario of scenarios) {
     const promise = (isolation: Settings['isolation']) =>
       scenario.promise({
-        ...settingsFrom({ isolation, roots: 20, processes: 2, deadlineMs: 20_000 }, scenario),
+        ...settingsFrom({ isolation, roots: 20, deadlineMs: 20_000 }, scenario),
         seed: 0,
       })
     table.push([scenario.name, scenario.hazard, promise('none'), promise('levels')])

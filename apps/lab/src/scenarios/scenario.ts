@@ -11,6 +11,8 @@ export interface ScenarioShape {
   readonly scarce: 'pool' | 'lanes' | 'nothing'
   readonly topology: Topology
   readonly depth: { readonly min: number; readonly default: number }
+  /** How many processes, if not given; default 2. */
+  readonly processes?: number
   /** What it counts beyond its roots: further fields of the result. */
   readonly counts?: readonly string[]
   /** With levels, how long work waits for a document, in milliseconds; the product's default where it is not given. */

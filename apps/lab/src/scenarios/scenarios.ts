@@ -6,6 +6,8 @@ import { blockedStranger } from './blocked-stranger.ts'
 import { crossed } from './crossed.ts'
 import { depth } from './depth.ts'
 import { failover } from './failover.ts'
+import { idempotency } from './idempotency.ts'
+import { inbox } from './inbox.ts'
 import { killedHolder } from './killed-holder.ts'
 import { longOperation } from './long-operation.ts'
 import { order } from './order.ts'
@@ -36,6 +38,8 @@ export const scenarios: readonly Scenario[] = [
   upsert,
   ticketsTaken,
   killedHolder,
+  inbox,
+  idempotency,
 ]
 
 export const findScenario = (name: string): Scenario | undefined => scenarios.find(scenario => scenario.name === name)

@@ -5,7 +5,7 @@ import { type Flags, type Settings, settingsFrom } from '../settings.ts'
 import type { Scenario } from './scenario.ts'
 import { findScenario, scenarios } from './scenarios.ts'
 
-const flags: Flags = { isolation: 'levels', roots: 20, processes: 2, deadlineMs: 20_000 }
+const flags: Flags = { isolation: 'levels', roots: 20, deadlineMs: 20_000 }
 
 function scenarioOf(name: string): Scenario {
   const scenario = findScenario(name)
@@ -172,6 +172,24 @@ test('what a killed process held is taken over in 20 s, and without levels after
   expect(isAsPromised('killed-holder', patient, allIn('LOCK_WAIT'))).toBe(false)
 })
 
+test.each([{}, none])('inbox promises one effect a message and the stored result to the others, %o', given => {
+  const counts = { effects: 20, stored: 80, putBack: 3 }
+  expect(isAsPromised('inbox', given, { ...all, counts })).toBe(true)
+  expect(isAsPromised('inbox', given, { ...all, counts: { ...counts, effects: 21 } })).toBe(false)
+  expect(isAsPromised('inbox', given, { ...all, counts: { ...counts, stored: 79 } })).toBe(false)
+  expect(isAsPromised('inbox', given, { completed: 19, hung: 1, counts })).toBe(false)
+})
+
+test('idempotency promises one order and one charge a key, and without levels keys that stay in progress', () => {
+  const counts = { orders: 20, charges: 20, repeats: 7 }
+  expect(isAsPromised('idempotency', {}, { ...all, counts })).toBe(true)
+  expect(isAsPromised('idempotency', {}, { ...all, counts: { ...counts, charges: 21 } })).toBe(false)
+  expect(isAsPromised('idempotency', none, { completed: 12, hung: 8 })).toBe(true)
+  expect(isAsPromised('idempotency', none, { completed: 12, hung: 7, failed: 1 })).toBe(false)
+  expect(isAsPromised('idempotency', none, { ...all, counts })).toBe(false)
+  expect(() => settings('idempotency', { processes: 2 })).toThrow('--processes 3')
+})
+
 test('the README has a row for every scenario', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   for (const { name } of scenarios) expect(readme).toContain(`\n| \`${name}\``)
@@ -196,6 +214,8 @@ test('every scenario says its hazard and what it promises', () => {
     'upsert',
     'tickets',
     'killed-holder',
+    'inbox',
+    'idempotency',
   ])
   for (const scenario of scenarios) {
     expect(scenario.hazard).toMatch(/\((Z\d+(, Z\d+)*|honest ends)\)$/)

@@ -127,6 +127,42 @@ const cases: Record<string, (bench: Bench) => Promise<void>> = {
     assert.deepEqual(seen, [1])
   },
 
+  'what a body leaves for the end runs last in its transaction, and is committed with it': async ({
+    db,
+    add,
+    read,
+  }) => {
+    const order: string[] = []
+    await db.run(() =>
+      db.transaction.begin(async () => {
+        await db.transaction.begin(async () =>
+          db.transaction.beforeCommit(async () => {
+            order.push('last')
+            await add('a')
+            assert.equal(await db.switchDbIsolate(() => read('a')), 0)
+          }),
+        )
+        db.transaction.beforeCommit(() => order.push('more'))
+        order.push('body')
+      }),
+    )
+    assert.deepEqual(order, ['body', 'last', 'more'])
+    assert.equal(await db.run(() => read('a')), 1)
+  },
+
+  'a failure of what a body leaves for the end rolls back, and comes out': async ({ db, add, read }) => {
+    const mine = new Error('mine')
+    const begun = db.run(() =>
+      db.transaction.begin(async () => {
+        await add('a')
+        db.transaction.beforeCommit(() => Promise.reject(mine))
+        db.transaction.beforeCommit(() => add('b'))
+      }),
+    )
+    assert.equal(await failure(begun), mine)
+    assert.deepEqual(await db.run(async () => [await read('a'), await read('b')]), [0, 0])
+  },
+
   'a transaction past its deadline is rolled back and its connection comes back': async ({ db, add, read }) => {
     const begun = db.run(() =>
       db.transaction.begin(

@@ -97,8 +97,10 @@ export class Writing {
 
   /** Undefined where nothing was. */
   #changed(result: unknown): Named | undefined {
-    if (!isRecord(result)) return this.#call.method.startsWith('findOneAnd') ? undefined : this.#all()
-    if (this.#call.method.startsWith('findOneAnd')) return foundBy(result, this.#all())
+    const isFind = this.#call.method.startsWith('findOneAnd')
+    // An upsert that asks for the document as it was gets none where it made one.
+    if (!isRecord(result)) return isFind && this.#call.options?.['upsert'] !== true ? undefined : this.#all()
+    if (isFind) return foundBy(result, this.#all())
     if (result['upsertedId'] != null) return { ids: [idText(result['upsertedId'])], isComplete: true }
     return result['matchedCount'] === 0 || result['deletedCount'] === 0 ? undefined : this.#all()
   }

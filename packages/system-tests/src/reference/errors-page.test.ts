@@ -1,10 +1,16 @@
+import { consistencyErrors } from '@strata/consistency/errors'
 import { dbContextErrors, type ErrorSpec } from '@strata/db-context'
 import { mongoErrors } from '@strata/mongo'
 import { queueErrors } from '@strata/queue'
 import { expect, it } from 'vitest'
 import { printErrors } from './errors-page.ts'
 
-const registries = { 'db-context': dbContextErrors, mongo: mongoErrors, queue: queueErrors }
+const registries = {
+  'db-context': dbContextErrors,
+  mongo: mongoErrors,
+  queue: queueErrors,
+  consistency: consistencyErrors,
+}
 
 it('the page of errors is what the registries say', async () => {
   await expect(printErrors(registries)).toMatchFileSnapshot('../../../../docs/reference/errors.md')

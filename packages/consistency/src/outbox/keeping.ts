@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import type { DbContext } from '@strata/db-context'
+import { Timestamp } from '@strata/mongo'
+import { consistencyError } from '../errors.ts'
+import type { OutboxMessage } from './port.ts'
+import { type Row, rowVersion } from './row.ts'
+import type { Store } from './store.ts'
+
+export interface KeepingOptions {
+  readonly db: Pick<DbContext, 'current' | 'transaction'>
+  readonly datasource: string
+  readonly store: Store
+  /** Told of the rows of a transaction that has committed. */
+  readonly committed: (rows: readonly Row[]) => void
+}
+
+const keyLengthMax = 512
+
+/** Filled in by the server, as it inserts. */
+const now = new Timestamp({ t: 0, i: 0 })
+
+/** Writes what a transaction pushes into that transaction, at its end. */
+export class Keeping {
+  readonly #options: KeepingOptions
+  /** By what each attempt has of its own. */
+  readonly #attempts = new WeakMap<AbortSignal, Row[]>()
+
+  constructor(options: KeepingOptions) {
+    this.#options = options
+  }
+
+  /** @throws TRANSACTION_MISSING, OUTBOX_ELSEWHERE, OUTBOX_KEY_INVALID */
+  append(message: OutboxMessage): void {
+    const { db, datasource } = this.#options
+    const { transaction } = db.current
+    if (transaction && transaction.datasource !== datasource)
+      throw elsewhere(message, transaction.datasource, datasource)
+    checkKey(message)
+    const row: Row = { _id: randomUUID(), v: rowVersion, ...message, state: 'pending', open: true, at: now }
+    const rows = transaction && this.#attempts.get(transaction.signal)
+    if (rows) {
+      rows.push(row)
+      return
+    }
+    const first = [row]
+    db.transaction.beforeCommit(() => this.#write(first))
+    db.transaction.afterCommit(() => this.#options.committed(first))
+    if (transaction) this.#attempts.set(transaction.signal, first)
+  }
+
+  /**
+   * The keys first: once another transaction of the same key has committed, and not before, the rows of this one get their times.
+   * Last in the transaction, so that a key is held for a moment only and never while the body awaits other work.
+   */
+  async #write(rows: readonly Row[]): Promise<void> {
+    const { store } = this.#options
+    const keys = [...new Set(rows.map(({ key }) => key).filter(key => key !== undefined))].sort()
+    for (const _id of keys) {
+      const update = { $inc: { n: 1 }, $currentDate: { at: true } } as const
+      await store.keys.updateOne({ _id }, update, { upsert: true })
+    }
+    await store.rows.insertMany(rows)
+  }
+}
+
+function checkKey({ key, job }: OutboxMessage): void {
+  if (key === undefined || (typeof key === 'string' && key.length > 0 && key.length <= keyLengthMax)) return
+  throw consistencyError('OUTBOX_KEY_INVALID', `Key of a push of ${job} is not 1 to ${keyLengthMax} characters`, {
+    details: { job, length: typeof key === 'string' ? key.length : undefined, lengthMax: keyLengthMax },
+  })
+}
+
+function elsewhere({ job }: OutboxMessage, got: string, expected: string) {
+  return consistencyError(
+    'OUTBOX_ELSEWHERE',
+    `Push of ${job} came inside a transaction of ${got}, but the outbox writes to ${expected}: it could not commit with it`,
+    { details: { job, got, expected } },
+  )
+}

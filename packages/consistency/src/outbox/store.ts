@@ -1,0 +1,129 @@
+import type { BoundCollection, MongoDatasource, ServiceCollection } from '@strata/mongo'
+import type { Row, RowFault, RowState } from './row.ts'
+
+/** One for each key: transactions that push under one key write it, so the order of their commits is the order of their rows. */
+export interface KeyDocument {
+  readonly _id: string
+  readonly n: number
+  readonly at: Date
+}
+
+/** Rows that are ripe are nobody's: the process that wrote them has had this long, on the cluster's clock, to publish them itself. */
+const ripe = (graceSeconds: number) => ({
+  $expr: { $lte: [{ $add: [{ $tsSecond: '$at' }, graceSeconds] }, { $tsSecond: '$$CLUSTER_TIME' }] },
+})
+
+const open = { open: true } as const
+
+/** How deep the outbox is, and how old its oldest row. */
+export interface Backlog {
+  readonly depth: number
+  readonly lagSeconds: number
+  readonly setAside: number
+}
+
+/** What `depth` counts to at most: more is more than anybody waits for. */
+const depthMax = 100_000
+
+/** The statements of the outbox on MongoDB. All but those in a transaction are background work, on the service pool. */
+export class Store {
+  /** For the transaction of whoever pushes. */
+  readonly rows: BoundCollection<Row>
+  readonly keys: BoundCollection<KeyDocument>
+  readonly #rows: ServiceCollection<Row>
+  readonly #keys: ServiceCollection<KeyDocument>
+
+  constructor(datasource: MongoDatasource, collection: string) {
+    this.rows = datasource.collection(collection)
+    this.keys = datasource.collection(`${collection}.keys`)
+    this.#rows = datasource.service.collection(collection)
+    this.#keys = datasource.service.collection(`${collection}.keys`)
+  }
+
+  /** Creates the collections too. A window that changes takes effect when the index has been dropped by hand. */
+  async ensureIndexes(windowMs: number): Promise<void> {
+    const expireAfterSeconds = Math.ceil(windowMs / 1000)
+    await this.#rows.createIndexes([
+      { key: { at: 1 }, name: 'open', partialFilterExpression: { open: true } },
+      { key: { key: 1, at: 1 }, name: 'open-key', partialFilterExpression: { open: true } },
+      { key: { key: 1, at: -1 }, name: 'key', partialFilterExpression: { key: { $exists: true } } },
+      { key: { publishedAt: 1 }, name: 'window', expireAfterSeconds },
+    ])
+    await this.#keys.createIndex({ at: 1 }, { name: 'window', expireAfterSeconds })
+  }
+
+  /** What can be published now, oldest first, but for the keys given. */
+  async pending(options: { graceSeconds: number; not: readonly string[]; limit: number }): Promise<Row[]> {
+    const { graceSeconds, not, limit } = options
+    const keys = not.length === 0 ? {} : { key: { $nin: [...not] } }
+    const filter = { ...open, state: 'pending' as RowState, ...keys, ...(graceSeconds > 0 ? ripe(graceSeconds) : {}) }
+    return await this.#rows.find(filter, { limit, sort: { at: 1 } }).toArray()
+  }
+
+  /** The first rows of these keys that are not published, in the order of each key. */
+  async heads(keys: readonly string[], limit: number): Promise<Row[]> {
+    return await this.#rows.find({ ...open, key: { $in: [...keys] } }, { limit, sort: { at: 1 } }).toArray()
+  }
+
+  /** The row of the same key that was published before this one. */
+  async before({ key = '', at }: Row): Promise<Row | undefined> {
+    const filter = { key, at: { $lt: at }, state: 'published' as RowState }
+    return (await this.#rows.findOne(filter, { sort: { at: -1 } })) ?? undefined
+  }
+
+  async markPublished(ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return
+    const update = {
+      $set: { state: 'published' as RowState },
+      $currentDate: { publishedAt: true },
+      $unset: { open: true },
+    }
+    await this.#rows.updateMany({ _id: { $in: [...ids] }, ...open }, update as never)
+  }
+
+  async setAside(id: string, fault: RowFault): Promise<void> {
+    await this.#rows.updateOne({ _id: id, ...open }, { $set: { state: 'set-aside', fault } })
+  }
+
+  /** @returns how often these have been refused, this time included */
+  async noteTry(id: string): Promise<number> {
+    const row = await this.#rows.findOneAndUpdate({ _id: id }, { $inc: { tries: 1 } }, { returnDocument: 'after' })
+    return row?.tries ?? 0
+  }
+
+  /** Keys with a row that is set aside: what comes after it waits. */
+  async blockedKeys(): Promise<string[]> {
+    const keys: unknown[] = await this.#rows.distinct('key', { ...open, state: 'set-aside', key: { $exists: true } })
+    return keys.filter(key => typeof key === 'string')
+  }
+
+  async listSetAside(limit: number): Promise<Row[]> {
+    return await this.#rows.find({ ...open, state: 'set-aside' }, { limit, sort: { at: 1 } }).toArray()
+  }
+
+  /** Lets rows that are set aside be published again. @returns how many */
+  async retry(filter: object): Promise<number> {
+    const update = { $set: { state: 'pending' as RowState }, $unset: { fault: true, tries: true } }
+    const { modifiedCount } = await this.#rows.updateMany({ ...open, state: 'set-aside', ...filter }, update as never)
+    return modifiedCount
+  }
+
+  async drop(ids: readonly string[]): Promise<number> {
+    const { deletedCount } = await this.#rows.deleteMany({ _id: { $in: [...ids] }, ...open, state: 'set-aside' })
+    return deletedCount
+  }
+
+  async backlog(): Promise<Backlog> {
+    const [oldest] = await this.#rows
+      .aggregate<{ lagSeconds: number }>([
+        { $match: { ...open, state: 'pending' } },
+        { $sort: { at: 1 } },
+        { $limit: 1 },
+        { $project: { lagSeconds: { $subtract: [{ $tsSecond: '$$CLUSTER_TIME' }, { $tsSecond: '$at' }] } } },
+      ])
+      .toArray()
+    const count = (state: RowState) => this.#rows.countDocuments({ ...open, state }, { limit: depthMax })
+    const [depth, setAside] = await Promise.all([count('pending'), count('set-aside')])
+    return { depth, lagSeconds: Number(oldest?.lagSeconds ?? 0), setAside }
+  }
+}
