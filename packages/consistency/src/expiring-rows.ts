@@ -4,8 +4,6 @@ import type { MongoDatasource } from '@strata/mongo'
 const namespaceExists = 48
 const indexDiffers = 85
 
-const triesMax = 5
-
 /** A year; the server takes no more than 2^31 seconds. */
 const windowMsMax = 366 * 86_400_000
 
@@ -25,27 +23,13 @@ export async function ensureExpiry(
   { service }: Pick<MongoDatasource, 'service'>,
   { collection, field, windowMs }: { readonly collection: string; readonly field: string; readonly windowMs: number },
 ): Promise<void> {
-  await confirmed(() => service.createCollection(collection).catch(unless(namespaceExists)))
+  await service.createCollection(collection).catch(unless(namespaceExists))
   const rows = service.collection(collection)
-  const create = () =>
-    confirmed(() => rows.createIndex({ [field]: 1 }, { expireAfterSeconds: Math.ceil(windowMs / 1000) }))
+  const create = () => rows.createIndex({ [field]: 1 }, { expireAfterSeconds: Math.ceil(windowMs / 1000) })
   const differs = await create().then(() => false, unless(indexDiffers))
   if (differs === false) return
   await rows.dropIndex(`${field}_1`)
   await create()
-}
-
-/** A definition comes in short tries: one that was applied, and that a busy majority confirms too late, is made once more. */
-async function confirmed(define: () => Promise<unknown>): Promise<void> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      await define()
-      return
-    } catch (error) {
-      const isUnconfirmed = error instanceof Error && error.name === 'MongoWriteConcernError'
-      if (!isUnconfirmed || tries === triesMax) throw error
-    }
-  }
 }
 
 const unless =

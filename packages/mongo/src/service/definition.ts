@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Deadline, deadlineIn, remainingMs, type StrataError } from '@strata/db-context'
+import { type Deadline, deadlineIn, hasCode, remainingMs, type StrataError } from '@strata/db-context'
 import { codeOf, isServerError } from '../classify.ts'
 import type { Door } from '../door.ts'
 import { mongoError } from '../errors.ts'
 import { type Call, invoke, type MongoTarget, send, whatOf } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
-import { isTimeLimit } from '../translate.ts'
+import { isTimeLimit, isUnconfirmed, unconfirmed } from '../translate.ts'
 
 /** The first try, in milliseconds; each further one takes twice as long, because a build that nothing blocks takes its time. */
 const tryMsFirst = 200
@@ -30,7 +30,7 @@ export interface Definition<T> {
  * open transaction that has used it; whoever comes later queues behind the try, the very write that such a transaction
  * may wait for included. Between two tries they all get through.
  *
- * @throws DEFINITION_REFUSED, DEFINITION_BLOCKED after `definitionTimeoutMs`
+ * @throws DEFINITION_REFUSED; after `definitionTimeoutMs` DEFINITION_BLOCKED, or WRITE_UNCONFIRMED (`applied`)
  */
 export async function define<T>(door: Door, definition: Definition<T>): Promise<T> {
   const { scope, settings } = door
@@ -49,8 +49,9 @@ export async function define<T>(door: Door, definition: Definition<T>): Promise<
       return await scope.service(what, target => run(target, limit))
     } catch (cause) {
       if (tries > 1 && isServerError(cause) && doneCodes.has(codeOf(cause) ?? 0)) return definition.done
-      if (!isBlocked(cause)) throw cause
-      await pause(what, { ms, deadline, tries, timeoutMs: settings.definitionTimeoutMs, cause })
+      const isApplied = hasCode(cause, 'WRITE_UNCONFIRMED') || isUnconfirmed(cause)
+      if (!isApplied && !isBlocked(cause)) throw cause
+      await pause(what, { ms, deadline, tries, timeoutMs: settings.definitionTimeoutMs, isApplied, cause })
     }
   }
 }
@@ -58,11 +59,15 @@ export async function define<T>(door: Door, definition: Definition<T>): Promise<
 interface Pause extends Blocked {
   readonly ms: number
   readonly deadline: Deadline
+  /** A try is too short for the majority to confirm it: it is found done by the next one, which has twice the time. */
+  readonly isApplied: boolean
 }
 
-/** As long as a try, so that others have the collection for half of the time. @throws DEFINITION_BLOCKED */
-async function pause(what: string, { ms, deadline, ...of }: Pause): Promise<void> {
-  if (remainingMs(deadline) <= ms) throw blocked(what, of)
+/** As long as a try, so that others have the collection for half of the time. @throws DEFINITION_BLOCKED, WRITE_UNCONFIRMED */
+async function pause(what: string, { ms, deadline, isApplied, ...of }: Pause): Promise<void> {
+  if (remainingMs(deadline) <= ms) {
+    throw isApplied ? unconfirmed(what, { cause: of.cause, outcome: 'applied' }) : blocked(what, of)
+  }
   await sleep(ms * (0.5 + Math.random()))
 }
 

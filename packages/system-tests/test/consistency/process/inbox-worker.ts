@@ -1,7 +1,7 @@
+import { createInbox } from '@strata/consistency/inbox'
 import { createDbContext } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
 import { createWorker } from '@strata/queue'
-import { createInbox } from '../../src/inbox/index.ts'
 import { note } from '../note.ts'
 
 /** A worker process whose handler writes, says so, and never ends. Arguments: MongoDB's URL, database, Redis's URL, prefix. */

@@ -1,9 +1,9 @@
+import { createIdempotency, type IdempotencyOptions } from '@strata/consistency/idempotency'
 import { StrataError } from '@strata/db-context'
 import { defineJob, type Queues } from '@strata/queue'
 import { gate } from '@strata/testkit'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { createIdempotency, type IdempotencyOptions } from '../src/idempotency/index.ts'
 import { useStage } from './stage.ts'
 
 const stage = useStage()

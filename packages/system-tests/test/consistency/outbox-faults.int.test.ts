@@ -1,11 +1,11 @@
+import { createOutbox } from '@strata/consistency/outbox'
 import { createDbContext, hasCode } from '@strata/db-context'
 import { FakeDatasource } from '@strata/db-context/conformance'
 import { defineJob } from '@strata/queue'
 import { startFaultProxy, until } from '@strata/testkit'
 import { expect, inject, test } from 'vitest'
 import { z } from 'zod'
-import { createOutbox } from '../src/outbox/index.ts'
-import { type Process, useStage } from './harness.ts'
+import { type Process, useStage } from './stage.ts'
 
 const job = defineJob({ name: 'welcome', input: z.object({ n: z.number() }), output: z.number() })
 

@@ -3,7 +3,7 @@ import { defineJob } from '@strata/queue'
 import { until } from '@strata/testkit'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { type Process, useStage } from './harness.ts'
+import { type Process, useStage } from './stage.ts'
 
 const job = defineJob({ name: 'welcome', input: z.object({ n: z.number() }), output: z.number() })
 
@@ -15,7 +15,7 @@ const begin = <T>({ db }: Process, body: () => Promise<T>) => db.run(() => db.tr
 /** A worker that notes what it handled, in order. */
 async function startHandling(process: Process, slots = 10) {
   const handled: number[] = []
-  const worker = process.worker({ lanes: { slots } })
+  const worker = process.worker({ slots })
   worker.handle(job, async ({ n }) => {
     handled.push(n)
     return n
@@ -108,7 +108,7 @@ test('an ordered push waits for the job before it to end, though there are slots
   const running = new Set<number>()
   const seen: number[] = []
   let together = 0
-  const worker = process.worker({ lanes: { slots: 10 } })
+  const worker = process.worker({ slots: 10 })
   worker.handle(job, async ({ n }) => {
     running.add(n)
     together = Math.max(together, running.size)

@@ -1,6 +1,6 @@
+import { createInbox, type InboxOptions } from '@strata/consistency/inbox'
 import { gate } from '@strata/testkit'
 import { expect, test } from 'vitest'
-import { createInbox, type InboxOptions } from '../src/inbox/index.ts'
 import { type PlaceOptions, useStage } from './stage.ts'
 
 const stage = useStage()

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { createOutbox, type Outbox, type OutboxOptions } from '@strata/consistency/outbox'
 import { createDbContext, type DbContext, type Isolation } from '@strata/db-context'
 import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
 import { createQueues, createWorker, type LanesOptions, type Queues, type WorkerHandle } from '@strata/queue'
-import { type Db, MongoClient } from 'mongodb'
+import { type Collection, type Db, type Document, MongoClient } from 'mongodb'
 import { afterAll, afterEach, beforeAll, beforeEach, inject } from 'vitest'
 
 /** A context over the stage's database, as if in a process of its own. */
@@ -14,6 +15,20 @@ export interface Place {
 export interface PlaceOptions {
   readonly isolation?: Isolation
   readonly lockWaitMs?: number
+}
+
+/** What a process with an outbox has. */
+export interface Process extends Place {
+  readonly outbox: Outbox
+  readonly queues: Queues
+  worker(lanes?: LanesOptions): WorkerHandle
+}
+
+export type ProcessOptions = Partial<Omit<OutboxOptions, 'db' | 'datasource'>> & { readonly redis?: string }
+
+/** A document of whatever shape. */
+export interface PlainDocument extends Document {
+  _id: string
 }
 
 /** A database and a key prefix of their own, and what is made over them. */
@@ -30,6 +45,11 @@ export class Stage {
   get outside(): Db {
     if (!this.#plain) throw new Error('Stage is not open')
     return this.#plain.db(this.database)
+  }
+
+  /** A collection as another program sees it. */
+  plain(name: string): Collection<PlainDocument> {
+    return this.outside.collection<PlainDocument>(name)
   }
 
   async open(): Promise<void> {
@@ -52,6 +72,21 @@ export class Stage {
     const db = createDbContext({ datasources: [store], report, ...options })
     this.#made.push(() => db.stop({ deadlineMs: 2000 }))
     return { db, store }
+  }
+
+  /** A context with an outbox and queues that use it, as if in a process of their own. */
+  async process({ redis = this.redis, ...options }: ProcessOptions = {}): Promise<Process> {
+    const { db, store } = this.place()
+    await db.start()
+    const report = (error: unknown) => void this.reports.push(error)
+    const outbox = createOutbox({ db, datasource: store, report, ...options })
+    const queues = createQueues({ db, redis, prefix: this.prefix, outbox, report })
+    this.#made.push(
+      () => queues.stop({ deadlineMs: 1000 }),
+      () => outbox.stop({ deadlineMs: 1000 }),
+    )
+    await outbox.ensureIndexes()
+    return { db, store, outbox, queues, worker: lanes => this.worker(db, lanes) }
   }
 
   queues(db: DbContext): Queues {

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
+import { createInbox, type OnceOptions } from '@strata/consistency/inbox'
 import { defineJob } from '@strata/queue'
 import { gate, spawnNode, until } from '@strata/testkit'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { createInbox, type OnceOptions } from '../src/inbox/index.ts'
 import { note } from './note.ts'
 import { type Place, useStage } from './stage.ts'
 
