@@ -1,6 +1,7 @@
 import { type DbContext, dbContextError, deadlineIn, remainingMs } from '@strata/db-context'
 import type { MongoDatasource } from '@strata/mongo'
 import { consistencyError } from '../errors.ts'
+import { checkWindowMs } from '../expiring-rows.ts'
 import { Keeping } from './keeping.ts'
 import { Lease } from './lease.ts'
 import { checkMs, type Report, warn } from './options.ts'
@@ -17,7 +18,7 @@ export interface OutboxOptions {
   readonly datasource: MongoDatasource
   /** Default `strata.outbox`; two more begin with its name. */
   readonly collection?: string
-  /** How long published rows are kept, for people to look at: default 7 days, 1 minute to a year. */
+  /** How long published rows are kept, for people to look at: default 7 days, from 1,000 ms to a year. */
   readonly windowMs?: number
   /** How long a committed row is left to the process that wrote it, in whole seconds upwards: default 3,000 ms, at most an hour. */
   readonly graceMs?: number
@@ -57,12 +58,12 @@ export interface Outbox extends AsyncDisposable {
   stop(options?: { readonly deadlineMs?: number }): Promise<void>
 }
 
-const day = 86_400_000
+const windowMsDefault = 7 * 86_400_000
 
 /** @throws CONFIG */
 export function createOutbox(options: OutboxOptions): Outbox {
   const { db, datasource, collection = 'strata.outbox', report = warn } = options
-  const windowMs = checkMs('windowMs', options.windowMs ?? 7 * day, { min: 60_000, max: 366 * day })
+  const windowMs = checkWindowMs(options.windowMs ?? windowMsDefault)
   const graceSeconds = Math.ceil(checkMs('graceMs', options.graceMs ?? 3000, { min: 0, max: 3_600_000 }) / 1000)
   const pollMs = checkMs('pollMs', options.pollMs ?? 500, { min: 10, max: 60_000 })
   const leaseMs = checkMs('leaseMs', options.leaseMs ?? 10_000, { min: 1000, max: 600_000 })

@@ -1,4 +1,5 @@
 import type { BoundCollection, MongoDatasource, ServiceCollection } from '@strata/mongo'
+import { ensureExpiry } from '../expiring-rows.ts'
 import type { Row, RowFault, RowState } from './row.ts'
 
 /** One for each key: transactions that push under one key write it, so the order of their commits is the order of their rows. */
@@ -30,26 +31,25 @@ export class Store {
   /** For the transaction of whoever pushes. */
   readonly rows: BoundCollection<Row>
   readonly keys: BoundCollection<KeyDocument>
+  readonly #datasource: MongoDatasource
   readonly #rows: ServiceCollection<Row>
-  readonly #keys: ServiceCollection<KeyDocument>
 
   constructor(datasource: MongoDatasource, collection: string) {
     this.rows = datasource.collection(collection)
     this.keys = datasource.collection(`${collection}.keys`)
+    this.#datasource = datasource
     this.#rows = datasource.service.collection(collection)
-    this.#keys = datasource.service.collection(`${collection}.keys`)
   }
 
-  /** Creates the collections too. A window that changes takes effect when the index has been dropped by hand. */
   async ensureIndexes(windowMs: number): Promise<void> {
-    const expireAfterSeconds = Math.ceil(windowMs / 1000)
+    const { collectionName: rows } = this.rows
+    await ensureExpiry(this.#datasource, { collection: rows, field: 'publishedAt', windowMs })
+    await ensureExpiry(this.#datasource, { collection: this.keys.collectionName, field: 'at', windowMs })
     await this.#rows.createIndexes([
       { key: { at: 1 }, name: 'open', partialFilterExpression: { open: true } },
       { key: { key: 1, at: 1 }, name: 'open-key', partialFilterExpression: { open: true } },
       { key: { key: 1, at: -1 }, name: 'key', partialFilterExpression: { key: { $exists: true } } },
-      { key: { publishedAt: 1 }, name: 'window', expireAfterSeconds },
     ])
-    await this.#keys.createIndex({ at: 1 }, { name: 'window', expireAfterSeconds })
   }
 
   /** What can be published now, oldest first, but for the keys given. */
