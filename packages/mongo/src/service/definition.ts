@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Deadline, deadlineIn, remainingMs, type StrataError } from '@strata/db-context'
+import { type Deadline, deadlineIn, hasCode, remainingMs, type StrataError } from '@strata/db-context'
 import { codeOf, isServerError } from '../classify.ts'
 import type { Door } from '../door.ts'
 import { mongoError } from '../errors.ts'
 import { type Call, invoke, type MongoTarget, send, whatOf } from '../statement/call.ts'
 import { timeLimit } from '../statement/limit.ts'
-import { isTimeLimit } from '../translate.ts'
+import { isTimeLimit, isUnconfirmed } from '../translate.ts'
 
 /** The first try, in milliseconds; each further one takes twice as long, because a build that nothing blocks takes its time. */
 const tryMsFirst = 200
@@ -49,7 +49,7 @@ export async function define<T>(door: Door, definition: Definition<T>): Promise<
       return await scope.service(what, target => run(target, limit))
     } catch (cause) {
       if (tries > 1 && isServerError(cause) && doneCodes.has(codeOf(cause) ?? 0)) return definition.done
-      if (!isBlocked(cause)) throw cause
+      if (!isBlocked(cause) && !isUnseen(cause)) throw cause
       await pause(what, { ms, deadline, tries, timeoutMs: settings.definitionTimeoutMs, cause })
     }
   }
@@ -60,9 +60,9 @@ interface Pause extends Blocked {
   readonly deadline: Deadline
 }
 
-/** As long as a try, so that others have the collection for half of the time. @throws DEFINITION_BLOCKED */
+/** As long as a try, so that others have the collection for half of the time. @throws DEFINITION_BLOCKED, or what an unconfirmed one ended with */
 async function pause(what: string, { ms, deadline, ...of }: Pause): Promise<void> {
-  if (remainingMs(deadline) <= ms) throw blocked(what, of)
+  if (remainingMs(deadline) <= ms) throw isUnseen(of.cause) ? of.cause : blocked(what, of)
   await sleep(ms * (0.5 + Math.random()))
 }
 
@@ -90,6 +90,9 @@ export async function defineCalled(call: Call): Promise<unknown> {
 
 const isBlocked = (error: unknown) =>
   isTimeLimit(error) || (isServerError(error) && blockedCodes.has(codeOf(error) ?? 0))
+
+/** Done, but a busy server did not tell within the try that a majority has it: the next try asks again, and finds it done. */
+const isUnseen = (error: unknown) => isUnconfirmed(error) || hasCode(error, 'WRITE_UNCONFIRMED')
 
 /** @throws DEFINITION_REFUSED */
 function refuseAwaited({ scope }: Door, what: string): void {
