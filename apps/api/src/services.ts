@@ -56,9 +56,9 @@ export function openServices(config: Config): Services {
     },
     stop: () =>
       stopInOrder([
-        { what: 'outbox', limitMs: 300, run: () => outbox.stop({ deadlineMs: 200 }) },
+        { what: 'outbox', limitMs: 200, run: () => outbox.stop({ deadlineMs: 150 }) },
         { what: 'queues', limitMs: 800, run: () => queues.stop({ deadlineMs: 500 }) },
-        { what: 'pools', limitMs: 800, run: () => db.stop({ deadlineMs: 500 }) },
+        { what: 'pools', limitMs: 600, run: () => db.stop({ deadlineMs: 400 }) },
         { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
       ]),
   }

@@ -78,10 +78,10 @@ export function buildWorker(config: Config): WorkerProcess {
       phase = 'stopping'
       return stopInOrder([
         { what: 'jobs', limitMs: jobsStopMs + 1000, run: () => worker.stop({ deadlineMs: jobsStopMs }) },
-        { what: 'outbox', limitMs: 500, run: () => outbox.stop({ deadlineMs: 300 }) },
+        { what: 'outbox', limitMs: 200, run: () => outbox.stop({ deadlineMs: 150 }) },
         { what: 'queues', limitMs: 500, run: () => queues.stop({ deadlineMs: 200 }) },
-        { what: 'pools', limitMs: 500, run: () => db.stop({ deadlineMs: 200 }) },
-        { what: 'side server', limitMs: 200, run: () => server.stop() },
+        { what: 'pools', limitMs: 400, run: () => db.stop({ deadlineMs: 200 }) },
+        { what: 'side server', limitMs: 100, run: () => server.stop() },
         { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
       ])
     },
