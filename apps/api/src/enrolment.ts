@@ -7,6 +7,7 @@ import {
   schoolRefusals,
   studentNotFound,
   transactionMs,
+  welcomeStudent,
 } from '@strata/school'
 import { isDuplicateKey } from './duplicate-key.ts'
 import type { Once } from './idempotency-key.ts'
@@ -22,8 +23,9 @@ interface Enrolling {
 
 /**
  * Enrols a student: the enrolment in a transaction here, the charge and the course in jobs that it awaits. When it fails
- * and the charge may have been made, a {@link cancelEnrolment} is on its way by the time this rejects. A request that is repeated
- * with its key goes on with the enrolment of the first where that one's end is not known, and is a new one where it was undone.
+ * and the charge may have been made, a {@link cancelEnrolment} is on its way by the time this rejects; should this process die before,
+ * the job that was committed with the charge does it. A request that is repeated with its key goes on with the enrolment of the first
+ * where that one's end is not known, and is a new one where it was undone.
  *
  * @throws STUDENT_NOT_FOUND, ACCOUNT_NOT_FOUND, INSUFFICIENT_FUNDS, ENROLMENT_CANCELLED (nothing written where not applied), and
  * what transactions and calls throw
@@ -42,7 +44,8 @@ export async function enrol(services: Services, asked: Omit<EnrolmentInput, 'enr
 
 async function enrolAndCharge(enrolling: Enrolling) {
   const { services, asked } = enrolling
-  const { db, students, enrolments } = services.school
+  const { queues, school } = services
+  const { db, students, enrolments } = school
   const { studentId, course, feeCents } = asked
   // The same in each run that takes this request up: its jobs have to be the same, too.
   const enrolmentId = db.current.transaction?.id ?? randomUUID()
@@ -55,6 +58,7 @@ async function enrolAndCharge(enrolling: Enrolling) {
   await enrolments
     .insertOne({ _id: enrolmentId, studentId, course, feeCents, state: 'enrolled' })
     .catch(refuseCancelled)
+  await queues.push(welcomeStudent, { enrolmentId, studentId, course }, { key: studentId })
   const charged = await awaitCharge(enrolling, enrolment)
   return { id: enrolmentId, levels: [db.current.level, ...charged.levels] }
 }
@@ -90,7 +94,7 @@ async function awaitCharge(enrolling: Enrolling, enrolment: EnrolmentInput) {
   }
 }
 
-/** Once. The request has failed already: that it could not be cancelled either is for the log, not for the sender. */
+/** Once, and soon: the charge's own job would come much later. The request has failed already: that this did too is for the log. */
 async function cancel(enrolling: Enrolling): Promise<void> {
   const { services, enrolment, charge } = enrolling
   if (enrolment === undefined || charge !== 'perhaps') return
@@ -101,7 +105,7 @@ async function cancel(enrolling: Enrolling): Promise<void> {
   } catch (error) {
     services.log.error(
       { err: error, enrolment },
-      'Enrolment failed after its charge was sent, and cannot be cancelled: refund it',
+      'Enrolment failed after its charge was sent, and cannot be cancelled now: its charge is settled later',
     )
   }
 }

@@ -32,8 +32,8 @@ const settleMs = 1500
 export function openServices(config: Config): Services {
   const log = createLog({ name: 'api', level: config.logLevel })
   const school = openSchool(config, log)
-  const { db } = school
-  const queues = createQueues({ db, redis: config.redis, report: reporter(log) })
+  const { db, outbox } = school
+  const queues = createQueues({ db, redis: config.redis, outbox, report: reporter(log) })
   const work = createWork({ db, admission: createAdmission(config.admissionMax) })
   const idempotency = createIdempotency({
     db,
@@ -56,8 +56,9 @@ export function openServices(config: Config): Services {
     },
     stop: () =>
       stopInOrder([
+        { what: 'outbox', limitMs: 200, run: () => outbox.stop({ deadlineMs: 150 }) },
         { what: 'queues', limitMs: 800, run: () => queues.stop({ deadlineMs: 500 }) },
-        { what: 'pools', limitMs: 800, run: () => db.stop({ deadlineMs: 500 }) },
+        { what: 'pools', limitMs: 600, run: () => db.stop({ deadlineMs: 400 }) },
         { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
       ]),
   }

@@ -21,9 +21,9 @@ async function startFailingWorker(env: NodeJS.ProcessEnv, last?: () => never) {
   const config = readConfig({ ...process.env, ...env, LOG_LEVEL: 'silent' })
   const log = createLog({ name: 'worker', level: config.logLevel })
   const school = openSchool(config, log)
-  const { db } = school
+  const { db, outbox } = school
   const report = reporter(log)
-  const queues = createQueues({ db, redis: config.redis, report })
+  const queues = createQueues({ db, redis: config.redis, outbox, report })
   const worker = createWorker({ db, redis: config.redis, report })
   const charge = chargeAccountHandler({ school, queues, callTimeoutMs: config.callTimeoutMs })
   const coursesThen: unknown[] = []
@@ -49,6 +49,7 @@ async function startFailingWorker(env: NodeJS.ProcessEnv, last?: () => never) {
     coursesThen,
     [Symbol.asyncDispose]: async () => {
       await worker.stop({ deadlineMs: 5000 })
+      await outbox.stop({ deadlineMs: 5000 })
       await queues.stop({ deadlineMs: 5000 })
       await db.stop({ deadlineMs: 5000 })
     },

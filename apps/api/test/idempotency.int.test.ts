@@ -3,6 +3,7 @@ import { until } from '@strata/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { holdAccount } from './held-account.ts'
 import { type Answer, type RunningSchool, send, showLogsOnFailure, startApi, startSchool } from './running-school.ts'
+import { stateOf } from './school-state.ts'
 
 let school: RunningSchool
 beforeAll(async () => {
@@ -15,16 +16,6 @@ afterAll(async () => {
 const post = (path: string, body: unknown, key: string) =>
   school.request('POST', path, body, { 'idempotency-key': key })
 const enrolmentOf = (studentId: string, feeCents = 10) => ({ studentId, course: 'Logic', feeCents })
-
-/** What is there of a payer. */
-async function stateOf({ database }: RunningSchool, id: string) {
-  const accounts = database.collection<{ _id: string; balanceCents: number }>('accounts')
-  return {
-    enrolled: await database.collection('enrolments').countDocuments({ studentId: id, state: 'enrolled' }),
-    charged: await database.collection('charges').countDocuments({ accountId: id, state: 'charged' }),
-    balanceCents: (await accounts.findOne({ _id: id }))?.balanceCents,
-  }
-}
 
 /** The answer, if it is that another is being worked on. */
 async function told(answer: Promise<Answer>): Promise<Answer> {

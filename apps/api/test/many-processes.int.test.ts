@@ -55,8 +55,8 @@ describe('the guide to many processes', () => {
       inRedis: [
         `api/queues ${sending} x 2`,
         `worker/queues ${sending} x 3`,
-        // A queue for each of its four jobs.
-        `worker/worker ${serving({ Q: 4 })} x 3`,
+        // A queue for each of its jobs; the two ways to end an enrolment share one.
+        `worker/worker ${serving({ Q: 5 })} x 3`,
       ],
     })
   })

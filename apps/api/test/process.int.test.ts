@@ -172,10 +172,11 @@ describe('a worker', () => {
     const id = await school.payer(100)
     await school.request('POST', '/enrolments', { studentId: id, course: 'Logic', feeCents: 1 })
     const lines = () => jobLines(school)
-    await until(() => lines().length === 2, { deadlineMs: 5000, message: 'two lines' })
+    await until(() => lines().length === 3, { deadlineMs: 5000, message: 'three lines' })
     expect(lines()).toMatchObject([
       { job: 'course.add', level: 2, chain: ['POST /enrolments@0', 'account.charge@1', 'course.add@2'] },
       { job: 'account.charge', level: 1, chain: ['POST /enrolments@0', 'account.charge@1'], result: 'completed' },
+      { job: 'student.welcome', level: 1, chain: ['student.welcome@1'], result: 'completed' },
     ])
     for (const { ms } of lines()) expect(ms).toBeTypeOf('number')
   })

@@ -39,6 +39,13 @@ export interface Audit {
   readonly at: Date
 }
 
+export interface Welcome {
+  readonly _id: string
+  readonly enrolmentId: string
+  readonly studentId: string
+  readonly text: string
+}
+
 export interface DatasourceSettings {
   readonly mongoUrl: string
   /** Connections a level. */
@@ -47,7 +54,7 @@ export interface DatasourceSettings {
   readonly poolTimeoutMs: number
 }
 
-const names = ['students', 'accounts', 'enrolments', 'charges', 'audits'] as const
+const names = ['students', 'accounts', 'enrolments', 'charges', 'audits', 'welcomes'] as const
 
 /** The school's database and its collections; each is bound to the level and transaction of the calling code. */
 export function schoolCollections({ mongoUrl, poolMax, poolTimeoutMs }: DatasourceSettings) {
@@ -63,6 +70,7 @@ export function schoolCollections({ mongoUrl, poolMax, poolTimeoutMs }: Datasour
     enrolments: datasource.collection<Enrolment>('enrolments'),
     charges: datasource.collection<Charge>('charges'),
     audits: datasource.collection<Audit>('audits'),
+    welcomes: datasource.collection<Welcome>('welcomes'),
   }
 }
 

@@ -34,6 +34,15 @@ export const chargeAccount = defineJob({
   backoff: { type: 'fixed', delay: 100, jitter: 0.5 },
 })
 
+/** Greets a student who has enrolled: one welcome an enrolment, however often the job is delivered. */
+export const welcomeStudent = defineJob({
+  name: 'student.welcome',
+  input: enrolment.omit({ feeCents: true }),
+  output: z.strictObject({ welcomed: z.string() }),
+  attempts: 10,
+  backoff: { type: 'exponential', delay: 1000 },
+})
+
 /** Puts a course on a student's list. Running it twice changes nothing. */
 export const addCourse = defineJob({
   name: 'course.add',
@@ -50,6 +59,19 @@ export const cancelEnrolment = defineJob({
   input: enrolment,
   output: z.strictObject({ cancelled: z.boolean() }),
   // Together some 8 minutes: an open charge that it conflicts with ends within one.
+  attempts: 10,
+  backoff: { type: 'exponential', delay: 1000 },
+})
+
+/**
+ * Follows each charge, once whoever asked for it must have ended: does what {@link cancelEnrolment} does, should nobody be left who
+ * knows that the enrolment failed. Its own name tells the two apart in logs and counts; its queue is the same, and so are its lanes.
+ */
+export const settleEnrolment = defineJob({
+  name: 'enrolment.settle',
+  queue: cancelEnrolment.queue,
+  input: cancelEnrolment.input,
+  output: cancelEnrolment.output,
   attempts: 10,
   backoff: { type: 'exponential', delay: 1000 },
 })

@@ -1,5 +1,13 @@
-export type { Account, Audit, Charge, Collections, Enrolment, Student } from './collections.ts'
-export { addCourse, cancelEnrolment, chargeAccount, type EnrolmentInput, renameStudent } from './contracts.ts'
+export type { Account, Audit, Charge, Collections, Enrolment, Student, Welcome } from './collections.ts'
+export {
+  addCourse,
+  cancelEnrolment,
+  chargeAccount,
+  type EnrolmentInput,
+  renameStudent,
+  settleEnrolment,
+  welcomeStudent,
+} from './contracts.ts'
 export { accountNotFound, listenFailed, schoolError, schoolErrors, schoolRefusals, studentNotFound } from './errors.ts'
 export { centsField, courseField, idField, levelsField, nameField } from './fields.ts'
 export { type Health, pingMsMax, readHealth } from './health.ts'
@@ -9,4 +17,4 @@ export { reporter } from './reporter.ts'
 export { openSchool, type School, type SchoolSettings } from './school.ts'
 export { port, readSettings, settings } from './settings.ts'
 export { stopInOrder } from './stop-steps.ts'
-export { transactionMs } from './transaction-time.ts'
+export { settleMs, transactionMs } from './transaction-time.ts'

@@ -1,3 +1,4 @@
+import { createOutbox, type Outbox } from '@strata/consistency/outbox'
 import { createDbContext, type DbContext, type DeclaredProcesses, type Isolation } from '@strata/db-context'
 import { type Collections, createCollections, type DatasourceSettings, schoolCollections } from './collections.ts'
 import type { Logger } from './log.ts'
@@ -14,23 +15,29 @@ export interface SchoolSettings extends DatasourceSettings {
 /** The data of the school as one process sees it. */
 export interface School extends Collections {
   readonly db: DbContext
-  /** Opens the pools and creates what is missing. @throws what MongoDB is not reached with, CONNECTION_BUDGET */
+  /** Keeps what transactions push; for `createQueues`. */
+  readonly outbox: Outbox
+  /** Opens the pools and creates what is missing, indexes too. @throws what MongoDB is not reached with, CONNECTION_BUDGET */
   start(): Promise<void>
 }
 
 export function openSchool(settings: SchoolSettings, log: Logger): School {
   const collections = schoolCollections(settings)
+  const { datasource } = collections
+  const report = reporter(log)
   const db = createDbContext({
-    datasources: [collections.datasource],
+    datasources: [datasource],
     levels: { max: settings.levelsMax },
     isolation: settings.isolation,
     ...(settings.processes ? { processes: settings.processes } : {}),
-    report: reporter(log),
+    report,
   })
+  const outbox = createOutbox({ db, datasource, report })
   observePools(db)
   return {
     ...collections,
     db,
+    outbox,
     start: async () => {
       if (settings.isolation === 'none') {
         log.warn(
@@ -39,7 +46,8 @@ export function openSchool(settings: SchoolSettings, log: Logger): School {
         )
       }
       await db.start()
-      await createCollections(collections.datasource)
+      await createCollections(datasource)
+      await outbox.ensureIndexes()
     },
   }
 }

@@ -1,3 +1,4 @@
+import { createInbox } from '@strata/consistency/inbox'
 import { createQueues, createWorker } from '@strata/queue'
 import {
   addCourse,
@@ -9,7 +10,9 @@ import {
   readHealth,
   renameStudent,
   reporter,
+  settleEnrolment,
   stopInOrder,
+  welcomeStudent,
 } from '@strata/school'
 import type { Config } from './config.ts'
 import { jobLog } from './job-log.ts'
@@ -17,6 +20,7 @@ import { addCourseHandler } from './jobs/add-course.ts'
 import { cancelEnrolmentHandler } from './jobs/cancel-enrolment.ts'
 import { chargeAccountHandler } from './jobs/charge-account.ts'
 import { renameStudentHandler } from './jobs/rename-student.ts'
+import { welcomeStudentHandler } from './jobs/welcome-student.ts'
 import { metrics } from './measuring.ts'
 import { sideServer } from './side-server.ts'
 
@@ -35,10 +39,11 @@ export interface WorkerProcess {
 export function buildWorker(config: Config): WorkerProcess {
   const log = createLog({ name: 'worker', level: config.logLevel })
   const school = openSchool(config, log)
-  const { db } = school
+  const { db, datasource, outbox } = school
   const { jobsStopMs } = config
   const report = reporter(log)
-  const queues = createQueues({ db, redis: config.redis, report })
+  const queues = createQueues({ db, redis: config.redis, outbox, report })
+  const inbox = createInbox({ db, datasource })
   const worker = createWorker({ db, redis: config.redis, lanes: { slots: config.laneSlots }, report })
   const logged = jobLog({ db, log })
   const handle: typeof worker.handle = (job, handler) => {
@@ -48,6 +53,8 @@ export function buildWorker(config: Config): WorkerProcess {
   handle(chargeAccount, chargeAccountHandler({ school, queues, callTimeoutMs: config.callTimeoutMs }))
   handle(addCourse, addCourseHandler(school))
   handle(cancelEnrolment, cancelEnrolmentHandler(school))
+  handle(settleEnrolment, cancelEnrolmentHandler(school))
+  handle(welcomeStudent, welcomeStudentHandler(school, inbox))
 
   let phase: 'starting' | 'started' | 'stopping' = 'starting'
   const health = async () =>
@@ -61,17 +68,20 @@ export function buildWorker(config: Config): WorkerProcess {
       if (serving) log.info(serving, 'Serving probes and metrics')
       // Queues too: their connections count from the start, and not from the first call of a handler.
       await Promise.all([school.start(), queues.start()])
+      await inbox.ensureIndexes()
       await worker.start()
+      outbox.start()
       if (phase === 'starting') phase = 'started'
     },
-    /** Jobs first, then what they call with, then what they write to. */
+    /** Jobs first, then what they push and call with, then what they write to. */
     stop: () => {
       phase = 'stopping'
       return stopInOrder([
         { what: 'jobs', limitMs: jobsStopMs + 1000, run: () => worker.stop({ deadlineMs: jobsStopMs }) },
+        { what: 'outbox', limitMs: 200, run: () => outbox.stop({ deadlineMs: 150 }) },
         { what: 'queues', limitMs: 500, run: () => queues.stop({ deadlineMs: 200 }) },
-        { what: 'pools', limitMs: 500, run: () => db.stop({ deadlineMs: 200 }) },
-        { what: 'side server', limitMs: 200, run: () => server.stop() },
+        { what: 'pools', limitMs: 400, run: () => db.stop({ deadlineMs: 200 }) },
+        { what: 'side server', limitMs: 100, run: () => server.stop() },
         { what: 'metrics', limitMs: 200, run: () => metrics.stop() },
       ])
     },

@@ -23,8 +23,11 @@ Three levels, each in a process and on connections of its own:
 - level 2, a job, which puts the course on the student's list.
 
 **The charge commits before the caller's transaction and is not undone with it.** A caller that fails after it refunds:
-this route does, by a job that cancels the enrolment, also when it does not know whether the charge was made. Until that job
-has run the fee is missing from the balance; should this process die between the charge and its own commit, nobody sends it.
+this route does, by a job that cancels the enrolment, also when it does not know whether the charge was made. Should this process
+die before it has sent that one, a job that was committed with the charge does the same, once the call's time is over. Until one of
+them has run the fee is missing from the balance.
+
+An enrolment is followed by a welcome if, and only if, it was committed.
 
 Refused with nothing written: an unknown student or account (404), too small a balance (409). With the outcome
 \`unknown\` an earlier run of the charge may have put the course on the list before it failed: it is cancelled too.

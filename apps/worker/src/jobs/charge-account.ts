@@ -5,6 +5,8 @@ import {
   type EnrolmentInput,
   type School,
   schoolError,
+  settleEnrolment,
+  settleMs,
   transactionMs,
 } from '@strata/school'
 
@@ -15,7 +17,11 @@ export interface ChargeOptions {
   readonly callTimeoutMs: number
 }
 
-/** @throws ACCOUNT_NOT_FOUND, INSUFFICIENT_FUNDS, ENROLMENT_CANCELLED, and what adding the course throws */
+/**
+ * A charge is committed together with the job that settles it, so it is paid back if its enrolment fails, whoever is killed.
+ *
+ * @throws ACCOUNT_NOT_FOUND, INSUFFICIENT_FUNDS, ENROLMENT_CANCELLED, and what adding the course throws
+ */
 export const chargeAccountHandler =
   ({ school, queues, callTimeoutMs }: ChargeOptions) =>
   (enrolment: EnrolmentInput) =>
@@ -23,7 +29,9 @@ export const chargeAccountHandler =
       async () => {
         // The account is written before the call, never after it: a conflict over it can then still be met by running
         // the transaction again, and nothing that is known to fail has been sent anywhere.
-        await chargeOnce(school, enrolment)
+        if (await chargeOnce(school, enrolment)) {
+          await queues.push(settleEnrolment, enrolment, { delay: settleMs(callTimeoutMs) })
+        }
         const { feeCents, ...course } = enrolment
         const added = await queues.pushAsync(addCourse, course, { deadlineMs: callTimeoutMs })
         return { levels: [school.db.current.level, ...added.levels] }
@@ -31,10 +39,10 @@ export const chargeAccountHandler =
       { name: 'account.charge', deadlineMs: transactionMs(callTimeoutMs) },
     )
 
-/** A job is delivered at least once: a second delivery finds the charge of the first by the enrolment's id. */
-async function chargeOnce(school: School, { enrolmentId, studentId, feeCents }: EnrolmentInput): Promise<void> {
+/** A job is delivered at least once: a second delivery finds the charge of the first by the enrolment's id, and gets false. */
+async function chargeOnce(school: School, { enrolmentId, studentId, feeCents }: EnrolmentInput): Promise<boolean> {
   const earlier = await school.charges.findOne({ _id: enrolmentId })
-  if (earlier?.state === 'charged') return
+  if (earlier?.state === 'charged') return false
   if (earlier) {
     throw schoolError('ENROLMENT_CANCELLED', `Enrolment ${enrolmentId} was cancelled before it was charged`, {
       details: { enrolmentId },
@@ -42,6 +50,7 @@ async function chargeOnce(school: School, { enrolmentId, studentId, feeCents }: 
   }
   await withdraw(school, studentId, feeCents)
   await school.charges.insertOne({ _id: enrolmentId, accountId: studentId, feeCents, state: 'charged' })
+  return true
 }
 
 async function withdraw({ accounts }: School, accountId: string, feeCents: number): Promise<void> {
