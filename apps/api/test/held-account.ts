@@ -5,7 +5,8 @@ export async function holdAccount({ database }: RunningSchool, id: string) {
   const session = database.client.startSession()
   session.startTransaction()
   const accounts = database.collection<{ _id: string }>('accounts')
-  await accounts.updateOne({ _id: id }, { $inc: { balanceCents: 0 } }, { session })
+  // A change: the server takes an increment by 0 for none, and holds nothing.
+  await accounts.updateOne({ _id: id }, { $set: { held: true } }, { session })
   return async () => {
     await session.abortTransaction()
     await session.endSession()

@@ -15,6 +15,11 @@ export function checkWindowMs(windowMs: number): number {
   })
 }
 
+/** Creates a collection that is missing. */
+export async function ensureCollection({ service }: Pick<MongoDatasource, 'service'>, name: string): Promise<void> {
+  await service.createCollection(name).catch(unless(namespaceExists))
+}
+
 /**
  * Creates the collection, because one that came into being inside a transaction would make every transaction beside it fail and
  * repeat, and the index by which the server removes its rows. An index of another window is replaced.
@@ -23,7 +28,7 @@ export async function ensureExpiry(
   { service }: Pick<MongoDatasource, 'service'>,
   { collection, field, windowMs }: { readonly collection: string; readonly field: string; readonly windowMs: number },
 ): Promise<void> {
-  await service.createCollection(collection).catch(unless(namespaceExists))
+  await ensureCollection({ service }, collection)
   const rows = service.collection(collection)
   const create = () => rows.createIndex({ [field]: 1 }, { expireAfterSeconds: Math.ceil(windowMs / 1000) })
   const differs = await create().then(() => false, unless(indexDiffers))

@@ -1,4 +1,4 @@
-import { StrataError } from '@strata/db-context'
+import { deadlineIn, remainingMs, StrataError } from '@strata/db-context'
 import type { JobsOptions } from 'bullmq'
 import { backoffRefused, isKnownBackoff } from './backoff.ts'
 import { late, within } from './bound.ts'
@@ -32,7 +32,10 @@ export class QueuePublisher implements Publisher {
   }
 
   async publish(messages: readonly OutboxMessage[]): Promise<readonly (Error | undefined)[]> {
-    if (this.#open !== undefined) return messages.map(() => slow())
+    const deadline = deadlineIn(sendMsMax)
+    while (this.#open !== undefined) {
+      if ((await within(remainingMs(deadline), this.#open)) === late) return messages.map(slow)
+    }
     const errors = new Map<OutboxMessage, Error>()
     const sending = this.#publish(messages, errors)
     this.#open = sending
@@ -58,27 +61,39 @@ export class QueuePublisher implements Publisher {
   async #publish(messages: readonly OutboxMessage[], errors: Map<OutboxMessage, Error>): Promise<void> {
     try {
       await this.#caller.start()
-    } catch (error) {
-      for (const message of messages) errors.set(message, asError(error))
+    } catch (cause) {
+      // Whatever it is, it is no fault of theirs.
+      for (const message of messages) errors.set(message, notSent(message, 'the queues could not be started', cause))
       return
     }
-    const ofQueue = Map.groupBy(messages, ({ queue }) => queue)
-    await Promise.all([...ofQueue].map(([queue, mine]) => this.#send(queue, mine, errors)))
+    const failed = new Map<string, Error>()
+    for (const run of runsOf(messages)) {
+      const ofQueue = Map.groupBy(run, ({ queue }) => queue)
+      await Promise.all([...ofQueue].map(([queue, mine]) => this.#send(queue, mine, { errors, failed })))
+    }
   }
 
-  /** All in one round trip; where that fails, one by one and in order, because BullMQ does not tell which one it was. */
-  async #send(queue: string, messages: readonly OutboxMessage[], errors: Map<OutboxMessage, Error>): Promise<void> {
+  /**
+   * All in one round trip; where that fails, one by one and in order, because BullMQ does not tell which one it was. What comes after
+   * one of its key that was not sent is not sent either.
+   */
+  async #send(queue: string, all: readonly OutboxMessage[], { errors, failed }: Failures): Promise<void> {
+    const behind = (message: OutboxMessage) => (message.key === undefined ? undefined : failed.get(message.key))
+    const messages = all.filter(message => behind(message) === undefined)
+    for (const message of all) {
+      const cause = behind(message)
+      if (cause) errors.set(message, notSent(message, 'one before it of its key was not sent', cause))
+    }
+    if (messages.length === 0) return
     try {
       await this.#add(queue, messages)
-    } catch (error) {
-      if (messages.length === 1) return void messages.map(message => errors.set(message, this.#failure(message, error)))
-      const failedKeys = new Set<string>()
-      for (const message of messages) {
-        const isBehind = message.key !== undefined && failedKeys.has(message.key)
-        if (isBehind) errors.set(message, slow())
-        else await this.#send(queue, [message], errors)
-        if (message.key !== undefined && errors.has(message)) failedKeys.add(message.key)
-      }
+    } catch (cause) {
+      const [message, ...more] = messages
+      if (message && more.length === 0) {
+        const error = this.#failure(message, cause)
+        errors.set(message, error)
+        if (message.key !== undefined) failed.set(message.key, error)
+      } else for (const one of messages) await this.#send(queue, [one], { errors, failed })
     }
   }
 
@@ -109,6 +124,36 @@ function optionsOf({ job, id, level, options }: OutboxMessage): JobsOptions {
     ...packEnvelope({ v: 1, kind: 'push', level }),
   }
 }
+
+interface Failures {
+  readonly errors: Map<OutboxMessage, Error>
+  /** By key. */
+  readonly failed: Map<string, Error>
+}
+
+/** Queues are sent to side by side: a run ends where a key goes on in another queue, which has to wait for the one before. */
+function runsOf(messages: readonly OutboxMessage[]): OutboxMessage[][] {
+  const runs: OutboxMessage[][] = [[]]
+  let queues = new Map<string, string>()
+  for (const message of messages) {
+    const { key, queue } = message
+    if (key !== undefined && (queues.get(key) ?? queue) !== queue) {
+      runs.push([])
+      queues = new Map()
+    }
+    if (key !== undefined) queues.set(key, queue)
+    runs.at(-1)?.push(message)
+  }
+  return runs
+}
+
+const notSent = ({ job, id }: OutboxMessage, why: string, cause: unknown): Error =>
+  queueError('SEND_FAILED', `Job ${job} (${id}) was not sent: ${why}`, {
+    outcome: 'not-applied',
+    transient: true,
+    details: { job, id },
+    cause,
+  })
 
 const asError = (error: unknown): Error =>
   error instanceof Error ? error : new StrataError('SEND_FAILED', String(error))

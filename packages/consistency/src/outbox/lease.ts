@@ -5,6 +5,8 @@ interface LeaseDocument {
   readonly _id: string
   readonly owner: string
   readonly until: Date
+  /** How long it was taken for. */
+  readonly ms: number
 }
 
 const duplicateKey = 11_000
@@ -44,10 +46,14 @@ export class Lease {
   }
 
   async #take(): Promise<boolean> {
-    const isFree = { $or: [{ $eq: [{ $ifNull: ['$owner', this.#owner] }, this.#owner] }, { $lt: ['$until', '$$NOW'] }] }
+    // Also one that lies further ahead than any can: the server's clock has been set back since.
+    const isAhead = { $gt: ['$until', { $add: ['$$NOW', { $ifNull: ['$ms', this.#ms] }] }] }
+    const isFree = {
+      $or: [{ $eq: [{ $ifNull: ['$owner', this.#owner] }, this.#owner] }, { $lt: ['$until', '$$NOW'] }, isAhead],
+    }
     const mine = (value: unknown, theirs: string) => ({ $cond: [isFree, value, theirs] })
     const until = mine({ $add: ['$$NOW', this.#ms] }, '$until')
-    const taking = [{ $set: { owner: mine(this.#owner, '$owner'), until } }]
+    const taking = [{ $set: { owner: mine(this.#owner, '$owner'), until, ms: mine(this.#ms, '$ms') } }]
     try {
       const options = { upsert: true, returnDocument: 'after' } as const
       const lease = await this.#documents.findOneAndUpdate({ _id: 'relay' }, taking, options)

@@ -4,11 +4,11 @@ import { consistencyError } from '../errors.ts'
 import { checkWindowMs } from '../expiring-rows.ts'
 import { Keeping } from './keeping.ts'
 import { Lease } from './lease.ts'
-import { checkMs, type Report, warn } from './options.ts'
 import type { OutboxMessage, Publisher } from './port.ts'
 import { Prompt } from './prompt.ts'
 import { Publication } from './publication.ts'
 import { Relay } from './relay.ts'
+import { type Report, safely, warn } from './report.ts'
 import { createSetAside, type SetAside } from './set-aside.ts'
 import { type Backlog, Store } from './store.ts'
 
@@ -20,7 +20,7 @@ export interface OutboxOptions {
   readonly collection?: string
   /** How long published rows are kept, for people to look at: default 7 days, from 1,000 ms to a year. */
   readonly windowMs?: number
-  /** How long a committed row is left to the process that wrote it, in whole seconds upwards: default 3,000 ms, at most an hour. */
+  /** How long a committed row is left to the process that wrote it, at least, by a clock of seconds: default 3,000 ms, at most an hour. */
   readonly graceMs?: number
   /** How often the relay looks while it finds nothing: default 500 ms, 10 ms to a minute. */
   readonly pollMs?: number
@@ -43,7 +43,7 @@ export interface OutboxOptions {
 export interface Outbox extends AsyncDisposable {
   /** For the queue: keeps a message until the transaction around the call has committed. @throws TRANSACTION_MISSING, OUTBOX_ELSEWHERE, OUTBOX_KEY_INVALID */
   append(message: OutboxMessage): void
-  /** For the queue: what publishes. */
+  /** For the queue: what publishes. @throws CONFIG for a second one */
   connect(publisher: Publisher): void
   /** Creates the collections and indexes that are missing; at the start of every process that pushes or relays. */
   ensureIndexes(): Promise<void>
@@ -62,9 +62,12 @@ const windowMsDefault = 7 * 86_400_000
 
 /** @throws CONFIG */
 export function createOutbox(options: OutboxOptions): Outbox {
-  const { db, datasource, collection = 'strata.outbox', report = warn } = options
+  const { db, datasource, collection = 'strata.outbox' } = options
+  const report = safely(options.report ?? warn)
   const windowMs = checkWindowMs(options.windowMs ?? windowMsDefault)
-  const graceSeconds = Math.ceil(checkMs('graceMs', options.graceMs ?? 3000, { min: 0, max: 3_600_000 }) / 1000)
+  const graceMs = checkMs('graceMs', options.graceMs ?? 3000, { min: 0, max: 3_600_000 })
+  // The cluster's time of a row is in seconds, rounded down.
+  const graceSeconds = graceMs === 0 ? 0 : Math.ceil(graceMs / 1000) + 1
   const pollMs = checkMs('pollMs', options.pollMs ?? 500, { min: 10, max: 60_000 })
   const leaseMs = checkMs('leaseMs', options.leaseMs ?? 10_000, { min: 1000, max: 600_000 })
   const store = new Store(datasource, collection)
@@ -80,6 +83,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const outbox: Outbox = {
     append: message => keeping.append(message),
     connect(publisher) {
+      if (connected.relay) throw dbContextError('CONFIG', 'Outbox belongs to other queues already: make one for each')
       const publication = new Publication(store, publisher)
       const parts = { store, publication, report }
       connected.prompt = new Prompt(parts)
@@ -135,3 +139,11 @@ const flushTimeout = (deadlineMs: number, rows: number, cause: unknown) =>
     details: { deadlineMs, rows },
     cause,
   })
+
+/** @throws CONFIG */
+export function checkMs(option: string, got: number, { min, max }: { min: number; max: number }): number {
+  if (Number.isFinite(got) && got >= min && got <= max) return got
+  throw dbContextError('CONFIG', `Option ${option} is ${got}, expected ${min} to ${max} ms`, {
+    details: { option, got },
+  })
+}

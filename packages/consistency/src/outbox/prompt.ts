@@ -1,11 +1,12 @@
-import type { Report } from './options.ts'
 import { outside } from './outside.ts'
 import { type Publication, publishable } from './publication.ts'
+import type { Report } from './report.ts'
 import type { Row } from './row.ts'
 import type { Store } from './store.ts'
 
-/** Rows that wait in memory; more are left to the relay. */
+/** Rows that wait in memory, and characters of their data; more are left to the relay. */
 const rowsMax = 10_000
+const charactersMax = 32_000_000
 const batchMax = 500
 
 /** How long rows that have to wait for others of their key are tried here before they are left to the relay, and how often. */
@@ -31,6 +32,7 @@ export interface PromptOptions {
 export class Prompt {
   readonly #options: PromptOptions
   #waiting: Waiting[] = []
+  #characters = 0
   #running: Promise<void> | undefined
   #isStopped = false
 
@@ -39,7 +41,9 @@ export class Prompt {
   }
 
   add(rows: readonly Row[]): void {
-    if (this.#isStopped || this.#waiting.length + rows.length > rowsMax) return
+    const characters = this.#characters + charactersOf(rows)
+    if (this.#isStopped || this.#waiting.length + rows.length > rowsMax || characters > charactersMax) return
+    this.#characters = characters
     const since = performance.now()
     for (const row of rows) this.#waiting.push({ row, since })
     this.#running ??= outside(() => this.#run())
@@ -58,13 +62,14 @@ export class Prompt {
   async #run(): Promise<void> {
     let pauseMs = pauseMsFirst
     try {
-      while (this.#waiting.length > 0) {
+      while (this.#waiting.length > 0 && !this.#isStopped) {
         const batch = this.#waiting.splice(0, batchMax)
         const { done, error } = await this.#publish(batch.map(({ row }) => row))
         if (error) return void this.#waiting.splice(0)
         const now = performance.now()
         const left = batch.filter(({ row, since }) => !done.has(row._id) && now - since < waitMsMax)
         this.#waiting.push(...left)
+        this.#characters = charactersOf(this.#waiting.map(({ row }) => row))
         pauseMs = done.size > 0 ? pauseMsFirst : Math.min(pauseMs * 1.5, pauseMsMax)
         if (left.length === this.#waiting.length && left.length > 0) await pause(pauseMs)
       }
@@ -72,6 +77,7 @@ export class Prompt {
       this.#waiting = []
       this.#options.report(error, 'Publishing what was committed')
     } finally {
+      if (this.#waiting.length === 0) this.#characters = 0
       this.#running = undefined
     }
   }
@@ -90,14 +96,15 @@ export class Prompt {
     if (mine.size === 0) return []
     const keys = [...new Set([...mine.values()].map(({ key }) => key ?? ''))]
     const heads = await this.#options.store.heads(keys, batchMax * 2)
-    const ready: Row[] = []
-    for (const key of keys) {
+    const ofKeys = keys.map(key => {
       const ofKey = heads.filter(row => row.key === key)
       const others = ofKey.findIndex(({ _id }) => !mine.has(_id))
-      ready.push(...(await publishable(this.#options, others < 0 ? ofKey : ofKey.slice(0, others))))
-    }
-    return ready
+      return others < 0 ? ofKey : ofKey.slice(0, others)
+    })
+    return await publishable(this.#options, ofKeys)
   }
 }
+
+const charactersOf = (rows: readonly Row[]): number => rows.reduce((sum, { data }) => sum + data.length, 0)
 
 const pause = (ms: number) => new Promise<void>(resolve => void setTimeout(resolve, ms))

@@ -79,25 +79,35 @@ function sift(rows: readonly Row[]): { readonly sound: readonly Row[]; readonly 
 }
 
 /**
- * Those of a key's rows that may be published now: all that are in a row from the first that is not published, as far as none is set
- * aside and none has to wait for the end of the job before it.
+ * Of the rows of each key, in its order, those that may be published now: all that are in a row from the first that is not published,
+ * as far as none is set aside and none has to wait for the end of the job before it.
  */
 export async function publishable(
   { store, publication }: { readonly store: Store; readonly publication: Publication },
-  rows: readonly Row[],
+  keys: readonly (readonly Row[])[],
 ): Promise<Row[]> {
-  const ready: Row[] = []
-  for (const row of rows) {
-    if (row.state !== 'pending') break
-    if (row.ordered && (ready.length > 0 || !(await isNext({ store, publication }, row)))) break
-    ready.push(row)
-  }
-  return ready
+  const starts = keys.map(rows => rows.slice(0, startOf(rows)))
+  const ordered = starts.map(([head]) => head).filter(head => head?.ordered)
+  const held = await heldBack(
+    { store, publication },
+    ordered.filter(head => head !== undefined),
+  )
+  return starts.filter(([head]) => head && !held.has(head._id)).flat()
 }
 
-async function isNext({ store, publication }: { store: Store; publication: Publication }, row: Row): Promise<boolean> {
-  const last = await store.before(row)
-  if (!last) return true
-  const [ended] = await publication.ended([last])
-  return ended ?? false
+/** How many rows can go together: up to the first that is set aside, or that has to wait for one before it here. */
+function startOf(rows: readonly Row[]): number {
+  const end = rows.findIndex(({ state, ordered }, index) => state !== 'pending' || (ordered === true && index > 0))
+  return end < 0 ? rows.length : end
+}
+
+/** Those whose key's job before them has not ended. */
+async function heldBack(
+  { store, publication }: { readonly store: Store; readonly publication: Publication },
+  heads: readonly Row[],
+): Promise<ReadonlySet<string>> {
+  const found = await Promise.all(heads.map(async head => ({ head, last: await store.before(head) })))
+  const after = found.flatMap(({ head, last }) => (last ? [{ head, last }] : []))
+  const ended = await publication.ended(after.map(({ last }) => last))
+  return new Set(after.filter((_, index) => ended[index] !== true).map(({ head }) => head._id))
 }

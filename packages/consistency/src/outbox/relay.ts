@@ -1,15 +1,12 @@
 import type { Lease } from './lease.ts'
 import { observeBacklog } from './metrics.ts'
-import type { Report } from './options.ts'
 import { outside } from './outside.ts'
 import { type Publication, publishable } from './publication.ts'
+import type { Report } from './report.ts'
 import { type Row, rowVersion } from './row.ts'
 import type { Backlog, Store } from './store.ts'
 
 const batchMax = 500
-
-/** Keys that wait for a job to end are looked at one by one, so many at once. */
-const waitingKeysMax = 100
 
 const busyPauseMs = 25
 const backoffMsFirst = 100
@@ -25,6 +22,13 @@ export interface RelayOptions {
   readonly report: Report
 }
 
+interface Pass {
+  readonly moved: number
+  /** There are rows that wait for others of their key. */
+  readonly isWaiting: boolean
+  readonly error: Error | undefined
+}
+
 /**
  * Publishes what the processes that committed it did not: they were killed, or the queue was away. It polls, and always from the oldest
  * row, so a row that becomes visible late, or was written while nobody relayed, cannot be passed over.
@@ -32,8 +36,7 @@ export interface RelayOptions {
 export class Relay {
   readonly #options: RelayOptions
   readonly #stop = new AbortController()
-  /** Their next row waits for the end of the job before it; its rows must not fill the batch meanwhile. */
-  readonly #waitingKeys = new Set<string>()
+  #busyMs = busyPauseMs
   #running: Promise<void> | undefined
   #backlog: Backlog | undefined
   #measuredAt = Number.NEGATIVE_INFINITY
@@ -79,55 +82,44 @@ export class Relay {
       this.#backlog = undefined
       return pollMs
     }
-    const { moved, error } = await this.pass(graceSeconds)
+    const { moved, isWaiting, error } = await this.pass(graceSeconds)
     await this.#measure()
     if (error) throw error
     if (moved >= batchMax) return 0
-    return moved > 0 || this.#waitingKeys.size > 0 ? busyPauseMs : pollMs
+    // Jobs that others wait for mostly end soon; a lane that nobody serves is looked at as seldom as an empty outbox.
+    this.#busyMs = moved > 0 ? busyPauseMs : Math.min(this.#busyMs * 1.5, pollMs)
+    return moved > 0 || isWaiting ? this.#busyMs : pollMs
   }
 
   /**
-   * One look from the oldest row on: publishes what is ripe, in the order of each key.
+   * One look from the oldest row on: publishes what is ripe, in the order of each key. Past the rows of keys that cannot go on.
    *
    * @returns how many rows are published or set aside, and what kept others from it
    */
-  async pass(graceSeconds: number): Promise<{ readonly moved: number; readonly error: Error | undefined }> {
+  async pass(graceSeconds: number): Promise<Pass> {
     const { store, publication } = this.#options
-    const blocked = new Set(await store.blockedKeys())
-    const first = await this.#headsOfWaiting(blocked)
-    const not = [...blocked, ...this.#waitingKeys]
-    const rows = await store.pending({ graceSeconds, not, limit: batchMax })
-    const ready = [...first, ...(await this.#ready(rows))]
-    const { published, setAside, error } = await publication.publish(ready)
-    return { moved: published.length + setAside.length, error }
+    const stuck = new Set(await store.blockedKeys())
+    for (;;) {
+      const rows = await store.pending({ graceSeconds, not: [...stuck], limit: batchMax })
+      // Asked again: what has been set aside meanwhile is not among the rows, and what comes after it may be.
+      for (const key of await store.blockedKeys()) stuck.add(key)
+      const ready = await this.#ready(rows, stuck)
+      const { published, setAside, error } = await publication.publish(ready)
+      const moved = published.length + setAside.length
+      const isWaiting = ready.length < rows.length
+      if (error || moved > 0 || rows.length < batchMax) return { moved, isWaiting, error }
+    }
   }
 
-  /** Those of each key that are next; the order among keys stays that of the rows. */
-  async #ready(rows: readonly Row[]): Promise<Row[]> {
-    const ofKey = Map.groupBy(rows, ({ key }) => key)
+  /** Those of each key that are next; the order among keys stays that of the rows. Notes the keys whose others have to wait. */
+  async #ready(rows: readonly Row[], stuck: Set<string>): Promise<Row[]> {
+    const free = rows.filter(({ key }) => key === undefined || !stuck.has(key))
+    const ofKey = Map.groupBy(free, ({ key }) => key)
     const ready = new Set<Row>(ofKey.get(undefined))
-    for (const [key, mine] of ofKey) {
-      if (key === undefined) continue
-      const next = await publishable(this.#options, mine)
-      for (const row of next) ready.add(row)
-      if (next.length < mine.length) this.#wait(key)
-    }
-    return rows.filter(row => ready.has(row))
-  }
-
-  #wait(key: string): void {
-    if (this.#waitingKeys.size < waitingKeysMax) this.#waitingKeys.add(key)
-  }
-
-  async #headsOfWaiting(blocked: ReadonlySet<string>): Promise<Row[]> {
-    const { store } = this.#options
-    const ready: Row[] = []
-    for (const key of [...this.#waitingKeys]) {
-      const mine = blocked.has(key) ? [] : await store.heads([key], batchMax)
-      ready.push(...(await publishable(this.#options, mine)))
-      if (mine.length === 0) this.#waitingKeys.delete(key)
-    }
-    return ready
+    ofKey.delete(undefined)
+    for (const row of await publishable(this.#options, [...ofKey.values()])) ready.add(row)
+    for (const row of free) if (row.key !== undefined && !ready.has(row)) stuck.add(row.key)
+    return free.filter(row => ready.has(row))
   }
 
   async #measure(): Promise<void> {

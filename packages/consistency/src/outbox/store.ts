@@ -1,5 +1,5 @@
 import type { BoundCollection, MongoDatasource, ServiceCollection } from '@strata/mongo'
-import { ensureExpiry } from '../expiring-rows.ts'
+import { ensureCollection, ensureExpiry } from '../expiring-rows.ts'
 import type { Row, RowFault, RowState } from './row.ts'
 
 /** One for each key: transactions that push under one key write it, so the order of their commits is the order of their rows. */
@@ -23,6 +23,9 @@ export interface Backlog {
   readonly setAside: number
 }
 
+/** Of the data of one batch: whatever else is in memory comes on top. */
+const charactersMax = 8_000_000
+
 /** What `depth` counts to at most: more is more than anybody waits for. */
 const depthMax = 100_000
 
@@ -32,22 +35,26 @@ export class Store {
   readonly rows: BoundCollection<Row>
   readonly keys: BoundCollection<KeyDocument>
   readonly #datasource: MongoDatasource
+  readonly #relay: string
   readonly #rows: ServiceCollection<Row>
 
   constructor(datasource: MongoDatasource, collection: string) {
     this.rows = datasource.collection(collection)
     this.keys = datasource.collection(`${collection}.keys`)
     this.#datasource = datasource
+    this.#relay = `${collection}.relay`
     this.#rows = datasource.service.collection(collection)
   }
 
   async ensureIndexes(windowMs: number): Promise<void> {
+    await ensureCollection(this.#datasource, this.#relay)
     const { collectionName: rows } = this.rows
     await ensureExpiry(this.#datasource, { collection: rows, field: 'publishedAt', windowMs })
     await ensureExpiry(this.#datasource, { collection: this.keys.collectionName, field: 'at', windowMs })
     await this.#rows.createIndexes([
       { key: { at: 1 }, name: 'open', partialFilterExpression: { open: true } },
       { key: { key: 1, at: 1 }, name: 'open-key', partialFilterExpression: { open: true } },
+      { key: { key: 1 }, name: 'aside', partialFilterExpression: { state: 'set-aside' } },
       { key: { key: 1, at: -1 }, name: 'key', partialFilterExpression: { key: { $exists: true } } },
     ])
   }
@@ -57,7 +64,15 @@ export class Store {
     const { graceSeconds, not, limit } = options
     const keys = not.length === 0 ? {} : { key: { $nin: [...not] } }
     const filter = { ...open, state: 'pending' as RowState, ...keys, ...(graceSeconds > 0 ? ripe(graceSeconds) : {}) }
-    return await this.#rows.find(filter, { limit, sort: { at: 1 } }).toArray()
+    const rows: Row[] = []
+    let characters = 0
+    // In one reply as far as it holds them: a later one would be of a later moment, and might show what comes after a row not seen.
+    for await (const row of this.#rows.find(filter, { limit, batchSize: limit, sort: { at: 1 } })) {
+      rows.push(row)
+      characters += String(row.data).length
+      if (characters > charactersMax) break
+    }
+    return rows
   }
 
   /** The first rows of these keys that are not published, in the order of each key. */

@@ -1,5 +1,3 @@
-import { dbContextError } from '@strata/db-context'
-
 /** Receives what must not end anything: a queue that is away, a relay that lost its lease. */
 export type Report = (error: unknown, what: string) => void
 
@@ -14,10 +12,13 @@ export const warn: Report = (error, what) => {
   process.emitWarning(`${what}: ${error instanceof Error ? error.message : String(error)}`, 'StrataWarning')
 }
 
-/** @throws CONFIG */
-export function checkMs(option: string, got: number, { min, max }: { min: number; max: number }): number {
-  if (Number.isFinite(got) && got >= min && got <= max) return got
-  throw dbContextError('CONFIG', `Option ${option} is ${got}, expected ${min} to ${max} ms`, {
-    details: { option, got },
-  })
-}
+/** What receives a report must not end what reports. */
+export const safely =
+  (report: Report): Report =>
+  (error, what) => {
+    try {
+      report(error, what)
+    } catch (cause) {
+      warn(cause, what)
+    }
+  }
