@@ -16,6 +16,8 @@ export interface KillFault extends OutboxFault {
   isStep(command: SeenCommand): boolean
   /** Before the server has seen the statement, or after it has done it and before the process knows. */
   readonly when: 'before' | 'after'
+  /** It is drawn at which time that it comes to the step: so often at most, since every round has to come to it. */
+  readonly timesMax: number
   /** Whether rows may have been sent that are not noted as such. */
   readonly mayRepeat: boolean
 }
@@ -34,6 +36,7 @@ export const killFaults: readonly KillFault[] = [
     about: 'A process is killed as it commits, and its commit does not arrive',
     victim: 'committer',
     isStep: isCommit,
+    timesMax: 20,
     when: 'before',
     mayRepeat: true,
   },
@@ -42,6 +45,7 @@ export const killFaults: readonly KillFault[] = [
     about: 'A process is killed when it has committed and not yet published',
     victim: 'committer',
     isStep: isCommit,
+    timesMax: 20,
     when: 'after',
     mayRepeat: true,
   },
@@ -50,6 +54,7 @@ export const killFaults: readonly KillFault[] = [
     about: 'A process is killed when it has published what it committed and not yet noted it',
     victim: 'committer',
     isStep: isMark,
+    timesMax: 4,
     when: 'before',
     mayRepeat: true,
   },
@@ -58,6 +63,7 @@ export const killFaults: readonly KillFault[] = [
     about: 'A process is killed when it has noted what it published',
     victim: 'committer',
     isStep: isMark,
+    timesMax: 4,
     when: 'after',
     mayRepeat: false,
   },
@@ -66,6 +72,7 @@ export const killFaults: readonly KillFault[] = [
     about: 'A relay is killed when it has taken or renewed its lease',
     victim: 'relay',
     isStep: isLease,
+    timesMax: 1,
     when: 'after',
     mayRepeat: false,
   },
@@ -74,6 +81,7 @@ export const killFaults: readonly KillFault[] = [
     about: 'A relay is killed when it has read what is to be published',
     victim: 'relay',
     isStep: isRead,
+    timesMax: 1,
     when: 'after',
     mayRepeat: false,
   },
@@ -82,6 +90,7 @@ export const killFaults: readonly KillFault[] = [
     about: 'A relay is killed when it has published a batch and not yet noted it',
     victim: 'relay',
     isStep: isMark,
+    timesMax: 1,
     when: 'before',
     mayRepeat: true,
   },
@@ -90,6 +99,7 @@ export const killFaults: readonly KillFault[] = [
     about: 'A relay is killed when it has noted what it published',
     victim: 'relay',
     isStep: isMark,
+    timesMax: 1,
     when: 'after',
     mayRepeat: false,
   },

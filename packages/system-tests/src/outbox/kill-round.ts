@@ -21,9 +21,7 @@ export interface KillRoundOptions {
 const load = { transactions: 40, keys: 4 }
 const callers = 4
 
-/** At which time that it comes to the step. A relay of one batch comes to it once. */
-const timesMax = { committer: 20, relay: 1 } as const
-const killMsMax = 60_000
+const killMsMax = 30_000
 
 /** The server has had a statement for this long before the process that sent it is killed. */
 const doneMs = 100
@@ -66,7 +64,7 @@ class Victim implements AsyncDisposable {
 
   static async open(place: Place, { fault, seed, mongo }: KillRoundOptions): Promise<Victim> {
     await using undo = new AsyncDisposableStack()
-    let left = seed.integer(1, timesMax[fault.victim])
+    let left = seed.integer(1, fault.timesMax)
     let member: Member | undefined
     const breaks = (command: SeenCommand): CommandFault | undefined => {
       if (!fault.isStep(command)) return undefined
