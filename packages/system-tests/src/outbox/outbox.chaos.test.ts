@@ -16,7 +16,7 @@ const isChosen = ({ name }: { readonly name: string }) => faults.some(fault => f
 const roundMsMax = 1_800_000
 
 /** The storm takes one seed in either form: its length is what makes it whole. */
-const storm = isWhole ? { transactions: 20_000, everyMs: 5000 } : { transactions: 1000, everyMs: 1500 }
+const storm = isWhole ? { transactions: 20_000, everyMs: 5000 } : { transactions: 1000, everyMs: 250 }
 
 const figures = new Map<string, Figures>()
 
