@@ -103,10 +103,12 @@ class Storm implements AsyncDisposable {
 
   async #strikeUntil(over: AbortSignal): Promise<void> {
     const { everyMs } = this.#parts
-    for (;;) {
-      await sleep(everyMs, undefined, { signal: over }).catch(() => {})
+    for (let leftMs = everyMs; ; ) {
+      await sleep(leftMs, undefined, { signal: over }).catch(() => {})
       if (over.aborted) return
+      const struck = performance.now()
       await this.#strike()
+      leftMs = Math.max(everyMs - (performance.now() - struck), 0)
     }
   }
 
