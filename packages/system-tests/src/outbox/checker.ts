@@ -1,7 +1,16 @@
 import { duplicatesOf, type Kept, type OutboxHistory } from './history.ts'
 
 /** What an outbox must never do. */
-export const breachKinds = ['lost', 'phantom', 'out-of-order', 'doubled', 'no-effect', 'false-end', 'left'] as const
+export const breachKinds = [
+  'lost',
+  'phantom',
+  'out-of-order',
+  'doubled',
+  'no-effect',
+  'two-effects',
+  'false-end',
+  'left',
+] as const
 
 export type BreachKind = (typeof breachKinds)[number]
 
@@ -29,8 +38,15 @@ const rules: Readonly<Record<BreachKind, Rule>> = {
     const { duplicatesMax } = history
     return duplicates > duplicatesMax ? [`${duplicates} were sent again, crashes explain ${duplicatesMax}`] : []
   },
-  'no-effect': ({ kept, effects }) =>
-    kept.filter(({ _id }) => !effects.has(_id)).map(({ _id }) => `${_id} was committed and has had no effect`),
+  'no-effect': ({ kept, effects }) => {
+    const had = new Set(effects)
+    return kept.filter(({ _id }) => !had.has(_id)).map(({ _id }) => `${_id} was committed and has had no effect`)
+  },
+  'two-effects': ({ effects }) => {
+    const had = new Set<string>()
+    const again = effects.filter(push => had.size === had.add(push).size)
+    return again.map(push => `${push} has had its effect more than once`)
+  },
   'false-end': ({ kept, told }) => {
     const there = new Set(kept.map(({ transaction }) => transaction))
     return told

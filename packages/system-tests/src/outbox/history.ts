@@ -30,8 +30,8 @@ export interface OutboxHistory {
   readonly told: readonly Told[]
   /** How often the handler ran for each push, by the push's id. */
   readonly runs: ReadonlyMap<string, number>
-  /** The effects that are there, by the push's id. */
-  readonly effects: ReadonlySet<string>
+  /** The pushes of which an effect is there, each as often as it is. */
+  readonly effects: readonly string[]
   /** Rows that are neither published nor gone once everything is quiet. */
   readonly left: number
   /** As many jobs may have been sent twice as crashes explain. */

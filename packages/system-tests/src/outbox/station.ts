@@ -4,7 +4,7 @@ import { Arrivals } from './arrivals.ts'
 import type { Kept, OutboxHistory, Told } from './history.ts'
 import { keyNames } from './plan.ts'
 import type { Place } from './process/messages.ts'
-import { type Counter, followed, names, Participant } from './process/participant.ts'
+import { type Counter, type Effect, followed, names, Participant } from './process/participant.ts'
 
 const quietMsMax = 120_000
 
@@ -48,6 +48,7 @@ export class Station implements AsyncDisposable {
    * longer: the checker says what is missing.
    */
   async settle(waitMs = quietMsMax): Promise<void> {
+    const queue = this.participant.queues.queue(followed)
     const isQuiet = async () => {
       const [kept, effects, open] = await Promise.all([
         this.#data.collection(names.kept).countDocuments(),
@@ -55,19 +56,20 @@ export class Station implements AsyncDisposable {
         this.openRows(),
       ])
       const arrived = new Set(this.#arrivals.sent.map(({ job }) => job)).size
-      return kept === effects && open === 0 && arrived >= kept
+      const { waiting, active } = await queue.getJobCounts('waiting', 'active')
+      return kept <= effects && open + Number(waiting) + Number(active) === 0 && arrived >= kept
     }
     await until(isQuiet, { deadlineMs: waitMs, message: 'the outbox to be empty', everyMs: 100 }).catch(() => {})
   }
 
   async history(told: readonly Told[], duplicatesMax: number): Promise<OutboxHistory> {
-    const effects = await this.#data.collection<{ _id: string }>(names.effects).find().toArray()
+    const effects = await this.#data.collection<Effect>(names.effects).find().toArray()
     return {
       kept: await this.#data.collection<Kept>(names.kept).find().toArray(),
       sent: [...this.#arrivals.sent],
       told,
       runs: this.#runs,
-      effects: new Set(effects.map(({ _id }) => _id)),
+      effects: effects.map(({ push }) => push),
       left: await this.openRows(),
       duplicatesMax,
     }

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { createInbox } from '@strata/consistency/inbox'
 import { createOutbox, type Outbox } from '@strata/consistency/outbox'
 import { createDbContext, type DbContext } from '@strata/db-context'
 import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
@@ -26,6 +28,12 @@ class Refused extends Error {}
 export interface Counter {
   readonly _id: string
   readonly n: number
+}
+
+/** What the handler leaves, each time that it has an effect. */
+export interface Effect {
+  readonly _id: string
+  readonly push: string
 }
 
 const silent = () => {}
@@ -87,15 +95,20 @@ export class Participant implements AsyncDisposable {
     await Promise.all(Array.from({ length: callers }, caller))
   }
 
-  /** A handler that may run twice, and whose effect is by its push's id there once. */
+  /** A handler with an inbox: it is called as often as the job comes, and has its effect once. */
   async work(onRun: (push: string) => void): Promise<AsyncDisposable> {
     const { redis, name } = this.#place
     const worker = createWorker({ db: this.db, redis, prefix: name, report: silent })
-    const effects = this.#store.collection<{ _id: string }>(names.effects)
-    worker.handle(followed, async ({ push }) => {
-      onRun(push)
-      await effects.updateOne({ _id: push }, { $setOnInsert: { _id: push } }, { upsert: true })
+    const effects = this.#store.collection<Effect>(names.effects)
+    const inbox = createInbox({ db: this.db, datasource: this.#store })
+    await inbox.ensureIndexes()
+    const once = inbox.once(async ({ push }: { push: string }) => {
+      await effects.insertOne({ _id: randomUUID(), push })
       return {}
+    })
+    worker.handle(followed, (input, context) => {
+      onRun(input.push)
+      return once(input, context)
     })
     await worker.start()
     return { [Symbol.asyncDispose]: () => worker.stop({ deadlineMs: 5000 }) }
@@ -123,7 +136,8 @@ export class Participant implements AsyncDisposable {
       const seq = key === undefined ? 0 : await this.#next(key)
       const _id = `${id}.${index}`
       const order = key === undefined || !this.#place.wired ? {} : { key }
-      const { id: job } = await this.queues.push(followed, { push: _id }, order)
+      // BullMQ forgets the job as soon as it has ended: what is sent again is run again, and the inbox has to tell.
+      const { id: job } = await this.queues.push(followed, { push: _id }, { ...order, removeOnComplete: true })
       const kept: Kept = { _id, transaction: id, job, seq, ...(key !== undefined && { key }) }
       await this.#store.collection<Kept>(names.kept).insertOne(kept)
     }
