@@ -54,7 +54,7 @@ test('lab alone lists the scenarios with hazard and promise', async () => {
 
 test('lists are there for programs too', async () => {
   const { out } = await run('lab', '--json')
-  expect(JSON.parse(out)).toHaveLength(19)
+  expect(JSON.parse(out)).toHaveLength(20)
   expect(JSON.parse((await run('bench', '--json')).out)).toMatchObject([
     { name: 'context' },
     { name: 'transaction' },

@@ -1,3 +1,4 @@
+import { createOutbox } from '@strata/consistency/outbox'
 import { createDbContext } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
 import { createQueues, createWorker, type WorkerHandle } from '@strata/queue'
@@ -25,6 +26,9 @@ export interface StageChannel extends StageReports {
 /** The longest that any part may take to stop, in milliseconds. */
 const stopMs = 1500
 
+/** Shorter than the product's, so that a run is: until another relays, and until rows are taken from a process that is gone. */
+const relayPace = { leaseMs: 2000, graceMs: 1000, pollMs: 50 } as const
+
 /** Opens one process's part of a run: datasource, context, queues and, where jobs run, a worker that is not started yet. */
 export async function openStage(opening: Opening, scenario: ScenarioShape, channel: StageChannel): Promise<OpenStage> {
   const { settings, run, role } = opening
@@ -44,7 +48,11 @@ export async function openStage(opening: Opening, scenario: ScenarioShape, chann
     lockWaitMs: limits.lockWaitMs,
   })
   const redis = { url: opening.redisUrl, prefix: run }
-  const queues = createQueues({ db, redis })
+  const outbox =
+    scenario.followsCommits && settings.isolation === 'levels'
+      ? createOutbox({ db, datasource, ...relayPace })
+      : undefined
+  const queues = createQueues({ db, redis, ...(outbox && { outbox }) })
   const worker = role === 'api' ? undefined : createWorker({ db, redis, lanes: { slots: settings.lanes } })
   const rawClient = new MongoClient(opening.mongoUrl, { appName: run, maxPoolSize: 2 })
   await Promise.all([db.start(), rawClient.connect()])
@@ -54,6 +62,7 @@ export async function openStage(opening: Opening, scenario: ScenarioShape, chann
     db,
     queues,
     datasource,
+    outbox,
     documents: datasource.collection<LabDocument>(collectionName),
     rawClient,
     raw: rawClient.db(run).collection<LabDocument>(collectionName),
@@ -62,6 +71,7 @@ export async function openStage(opening: Opening, scenario: ScenarioShape, chann
   })
   const stop = async (): Promise<void> => {
     await worker?.stop({ deadlineMs: stopMs })
+    await outbox?.stop({ deadlineMs: stopMs })
     await queues.stop({ deadlineMs: stopMs })
     await db.stop({ deadlineMs: stopMs })
     await rawClient.close()

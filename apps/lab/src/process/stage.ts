@@ -1,3 +1,4 @@
+import type { Outbox } from '@strata/consistency/outbox'
 import type { DbContext } from '@strata/db-context'
 import { hasCode } from '@strata/db-context'
 import type { BoundCollection, MongoDatasource } from '@strata/mongo'
@@ -36,6 +37,7 @@ export interface StageParts {
   readonly db: DbContext
   readonly queues: Queues
   readonly datasource: MongoDatasource
+  readonly outbox: Outbox | undefined
   readonly documents: BoundCollection<LabDocument>
   readonly raw: Collection<LabDocument>
   readonly rawClient: MongoClient
@@ -50,6 +52,8 @@ export class Stage {
   readonly db: DbContext
   readonly queues: Queues
   readonly datasource: MongoDatasource
+  /** With levels, in scenarios about it. */
+  readonly outbox: Outbox | undefined
   /** Bound to the level and transaction of the calling code. */
   readonly documents: BoundCollection<LabDocument>
   /** The same collection by the raw driver, on a connection of its own: for set-up and gates only. */
@@ -70,6 +74,7 @@ export class Stage {
     this.db = parts.db
     this.queues = parts.queues
     this.datasource = parts.datasource
+    this.outbox = parts.outbox
     this.documents = parts.documents
     this.raw = parts.raw
     this.rawClient = parts.rawClient

@@ -19,6 +19,8 @@ export interface ScenarioShape {
   lockWaitMs?(settings: Settings): number
   /** A MongoDB of its own, whatever URL is given: so many members, or with these arguments. */
   readonly ownMongo?: Pick<MongoOptions, 'members' | 'mongoArgs'>
+  /** True where pushes go through an outbox with levels, and after the commit without. */
+  readonly followsCommits?: true
   /** True where it belongs to what is shown that the server ends old transactions after its usual 60 s. */
   readonly needsLifetime?: true
   /** The processes that it takes by default where strangers go on beside it; 2 as ever by default. */

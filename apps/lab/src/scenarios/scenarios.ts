@@ -11,6 +11,7 @@ import { inbox } from './inbox.ts'
 import { killedHolder } from './killed-holder.ts'
 import { longOperation } from './long-operation.ts'
 import { order } from './order.ts'
+import { outbox } from './outbox.ts'
 import { pool } from './pool.ts'
 import { retry } from './retry.ts'
 import type { Scenario } from './scenario.ts'
@@ -40,6 +41,7 @@ export const scenarios: readonly Scenario[] = [
   killedHolder,
   inbox,
   idempotency,
+  outbox,
 ]
 
 export const findScenario = (name: string): Scenario | undefined => scenarios.find(scenario => scenario.name === name)

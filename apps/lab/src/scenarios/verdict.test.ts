@@ -190,6 +190,17 @@ test('idempotency promises one order and one charge a key, and without levels ke
   expect(() => settings('idempotency', { processes: 2 })).toThrow('--processes 3')
 })
 
+test('outbox promises that all that is committed is delivered in order, and without one that some is lost', () => {
+  const counts = { committed: 16, delivered: 16, duplicates: 0, outOfOrder: 0 }
+  expect(isAsPromised('outbox', {}, { ...all, counts })).toBe(true)
+  expect(isAsPromised('outbox', {}, { ...all, counts: { ...counts, delivered: 15 } })).toBe(false)
+  expect(isAsPromised('outbox', {}, { ...all, counts: { ...counts, outOfOrder: 1 } })).toBe(false)
+  expect(isAsPromised('outbox', {}, { ...all, counts: { ...counts, duplicates: 1 } })).toBe(false)
+  expect(isAsPromised('outbox', none, { ...all, counts })).toBe(false)
+  expect(isAsPromised('outbox', none, { ...all, counts: { ...counts, delivered: 8, outOfOrder: 2 } })).toBe(true)
+  expect(() => settings('outbox', { processes: 2 })).toThrow('--processes 3')
+})
+
 test('the README has a row for every scenario', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   for (const { name } of scenarios) expect(readme).toContain(`\n| \`${name}\``)
@@ -216,6 +227,7 @@ test('every scenario says its hazard and what it promises', () => {
     'killed-holder',
     'inbox',
     'idempotency',
+    'outbox',
   ])
   for (const scenario of scenarios) {
     expect(scenario.hazard).toMatch(/\((Z\d+(, Z\d+)*|honest ends)\)$/)

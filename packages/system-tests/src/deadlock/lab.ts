@@ -13,6 +13,8 @@ export interface LabReport {
   readonly jobsRun?: number
   readonly writes?: number
   readonly falseOutcomes?: number
+  readonly committed?: number
+  readonly duplicates?: number
   readonly verdict: 'as-expected' | 'unexpected'
 }
 

@@ -46,6 +46,7 @@ const ends: readonly (readonly [string, Expected])[] = [
   ['retry', { completed: 20, jobsRun: 20, writes: 20 }],
   ['tickets', { completed: 20 }],
   ['failover', { completed: 20, falseOutcomes: 0 }],
+  ['outbox', { completed: 20, committed: 16, duplicates: 0 }],
 ]
 
 describe.each(ends)('%s', (scenario, expected) => {
