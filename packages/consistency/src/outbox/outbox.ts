@@ -141,7 +141,7 @@ const flushTimeout = (deadlineMs: number, rows: number, cause: unknown) =>
   })
 
 /** @throws CONFIG */
-export function checkMs(option: string, got: number, { min, max }: { min: number; max: number }): number {
+function checkMs(option: string, got: number, { min, max }: { min: number; max: number }): number {
   if (Number.isFinite(got) && got >= min && got <= max) return got
   throw dbContextError('CONFIG', `Option ${option} is ${got}, expected ${min} to ${max} ms`, {
     details: { option, got },
