@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DbContext, dbContextError, deadlineIn, remainingMs } from '@strata/db-context'
 import type { MongoDatasource } from '@strata/mongo'
 import { consistencyError } from '../errors.ts'
@@ -115,10 +116,10 @@ async function flush(relay: Relay, store: Store, deadlineMs: number): Promise<vo
   const deadline = deadlineIn(deadlineMs)
   for (;;) {
     const { moved, error } = await relay.pass(0)
-    const left = await store.pending({ graceSeconds: 0, not: await store.blockedKeys(), limit: 1 })
+    const { rows: left } = await store.pending({ graceSeconds: 0, not: await store.blockedKeys(), limit: 1 })
     if (left.length === 0) return
     if (remainingMs(deadline) === 0) throw flushTimeout(deadlineMs, left.length, error)
-    if (moved === 0) await new Promise(resolve => void setTimeout(resolve, pauseMs))
+    if (moved === 0) await sleep(pauseMs)
   }
 }
 

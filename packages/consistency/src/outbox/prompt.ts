@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { outside } from './outside.ts'
 import { type Publication, publishable } from './publication.ts'
 import type { Report } from './report.ts'
@@ -71,7 +72,7 @@ export class Prompt {
         this.#waiting.push(...left)
         this.#characters = charactersOf(this.#waiting.map(({ row }) => row))
         pauseMs = done.size > 0 ? pauseMsFirst : Math.min(pauseMs * 1.5, pauseMsMax)
-        if (left.length === this.#waiting.length && left.length > 0) await pause(pauseMs)
+        if (left.length === this.#waiting.length && left.length > 0) await sleep(pauseMs)
       }
     } catch (error) {
       this.#waiting = []
@@ -106,5 +107,3 @@ export class Prompt {
 }
 
 const charactersOf = (rows: readonly Row[]): number => rows.reduce((sum, { data }) => sum + data.length, 0)
-
-const pause = (ms: number) => new Promise<void>(resolve => void setTimeout(resolve, ms))

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Lease } from './lease.ts'
 import { observeBacklog } from './metrics.ts'
 import { outside } from './outside.ts'
@@ -71,7 +72,7 @@ export class Relay {
         backoffMs = Math.min(Math.max(backoffMs * 2, backoffMsFirst), backoffMsMax)
         pauseMs = backoffMs * (0.5 + Math.random() / 2)
       }
-      if (pauseMs > 0) await this.#pause(pauseMs)
+      if (pauseMs > 0) await sleep(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {})
     }
   }
 
@@ -100,14 +101,14 @@ export class Relay {
     const { store, publication } = this.#options
     const stuck = new Set(await store.blockedKeys())
     for (;;) {
-      const rows = await store.pending({ graceSeconds, not: [...stuck], limit: batchMax })
+      const { rows, hasMore } = await store.pending({ graceSeconds, not: [...stuck], limit: batchMax })
       // Asked again: what has been set aside meanwhile is not among the rows, and what comes after it may be.
       for (const key of await store.blockedKeys()) stuck.add(key)
       const ready = await this.#ready(rows, stuck)
       const { published, setAside, error } = await publication.publish(ready)
       const moved = published.length + setAside.length
       const isWaiting = ready.length < rows.length
-      if (error || moved > 0 || rows.length < batchMax) return { moved, isWaiting, error }
+      if (error || moved > 0 || !hasMore) return { moved, isWaiting, error }
     }
   }
 
@@ -130,19 +131,5 @@ export class Relay {
     this.#backlog = await store.backlog()
     // What an older relay could not read, this one can.
     if (isFirst) await store.retry({ 'fault.code': 'OUTBOX_ROW_INVALID', v: { $gt: 1, $lte: rowVersion } })
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { signal } = this.#stop
-    await new Promise<void>(resolve => {
-      const end = () => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const timer = setTimeout(end, ms)
-      signal.addEventListener('abort', end, { once: true })
-      if (signal.aborted) end()
-    })
   }
 }

@@ -16,6 +16,11 @@ const ripe = (graceSeconds: number) => ({
 
 const open = { open: true } as const
 
+interface Pending {
+  readonly rows: readonly Row[]
+  readonly hasMore: boolean
+}
+
 /** How deep the outbox is, and how old its oldest row. */
 export interface Backlog {
   readonly depth: number
@@ -59,8 +64,8 @@ export class Store {
     ])
   }
 
-  /** What can be published now, oldest first, but for the keys given. */
-  async pending(options: { graceSeconds: number; not: readonly string[]; limit: number }): Promise<Row[]> {
+  /** What can be published now, oldest first, but for the keys given; and whether there may be more. */
+  async pending(options: { graceSeconds: number; not: readonly string[]; limit: number }): Promise<Pending> {
     const { graceSeconds, not, limit } = options
     const keys = not.length === 0 ? {} : { key: { $nin: [...not] } }
     const filter = { ...open, state: 'pending' as RowState, ...keys, ...(graceSeconds > 0 ? ripe(graceSeconds) : {}) }
@@ -70,9 +75,9 @@ export class Store {
     for await (const row of this.#rows.find(filter, { limit, batchSize: limit, sort: { at: 1 } })) {
       rows.push(row)
       characters += String(row.data).length
-      if (characters > charactersMax) break
+      if (characters > charactersMax) return { rows, hasMore: true }
     }
-    return rows
+    return { rows, hasMore: rows.length === limit }
   }
 
   /** The first rows of these keys that are not published, in the order of each key. */

@@ -74,6 +74,25 @@ test('however many keys wait for jobs that nobody serves, the rest is relayed', 
   expect(await countOf(process, first)).toBe(700)
 })
 
+test('however large the rows of a key that waits are, the rest is relayed', async () => {
+  const killed = await killedProcess()
+  const large = { ...first, input: z.object({ n: z.number(), text: z.string() }) }
+  const text = 'x'.repeat(900_000)
+  for (let n = 0; n < 11; n++) {
+    await killed.db.run(() =>
+      killed.db.transaction.begin(() => killed.queues.push(large, { n, text }, { key: 'k', ordered: true })),
+    )
+  }
+  await push(killed, second, [1, {}])
+  const process = await stage.process({ graceMs: 0 })
+  process.outbox.start()
+  await until(async () => (await countOf(process, second)) === 1, {
+    deadlineMs: 20_000,
+    message: 'the job behind them',
+  })
+  expect(await countOf(process, first)).toBe(1)
+})
+
 test('a process that commits and relays at once does both without a word', async () => {
   const killed = await killedProcess()
   for (let n = 0; n < 50; n++) await push(killed, first, [n, {}])
