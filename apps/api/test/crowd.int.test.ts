@@ -55,15 +55,16 @@ test('200 enrolments of one student on one account', { timeout: limitMs }, async
 
 test('100 enrolments on one account that wait for it in more slots than it can serve', {
   timeout: limitMs,
-}, async () => {
+}, async context => {
   await using many = await startSchool({ workers: 2, env: { LOG_LEVEL: 'warn' } })
+  showLogsOnFailure(context, many)
   const id = await many.payer(1000)
   const answers = await Promise.all(
     numbers
       .slice(0, 100)
       .map(n => many.request('POST', '/enrolments', { studentId: id, course: `Course ${n}`, feeCents: 7 })),
   )
-  expect(statuses(answers)).toEqual([201])
+  expect(answers.filter(({ status }) => status !== 201)).toEqual([])
   expect((await many.request('GET', `/accounts/${id}`)).body['balanceCents']).toBe(300)
 })
 

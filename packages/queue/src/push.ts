@@ -14,11 +14,14 @@ export interface PushOptions extends JobsOptions {
   /** The level the job runs at, from 1; default 1, whatever the current one: a push starts a fresh chain. */
   readonly dbInfo?: { readonly level?: number }
   /**
-   * Pushes of one key are sent in the order in which their transactions commit, whatever their jobs: 1 to 512 characters. Only inside a
-   * transaction and with an outbox, else OPTION_REFUSED. Transactions of one key that overlap conflict, and one of them runs again.
+   * Pushes of one key are sent in the order in which their transactions commit, whatever their jobs: 1 to 512 characters. Of two that end
+   * at the same moment and write nothing in common, in either order. Only inside a transaction and with an outbox, else OPTION_REFUSED.
    */
   readonly key?: string
-  /** With a key: sent only once the job before it of that key has ended, completed or failed for good. */
+  /**
+   * With a key: sent only once the job before it of that key has ended, completed or failed for good. Transactions of one key that
+   * overlap and push so conflict, and one of them runs again.
+   */
   readonly ordered?: boolean
 }
 

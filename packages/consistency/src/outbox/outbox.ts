@@ -36,7 +36,7 @@ export interface OutboxOptions {
  *
  * Guaranteed: a push inside a transaction is a row in that transaction. The process that committed it publishes it right after; if that
  * one is gone, a relay does. At least once, under a job id that the queue knows again for as long as it keeps the job. Under one key in
- * the order of the commits. A row that can never be published is set aside, and blocks only its key.
+ * the order of the commits, but for transactions that end at the same moment and write nothing in common. A row that can never be published is set aside, and blocks only its key.
  *
  * Not guaranteed: exactly once (make handlers idempotent, as with the inbox); any order without a key; anything of jobs that the
  * queue itself loses after it took them.

@@ -106,7 +106,7 @@ async function heldBack(
   { store, publication }: { readonly store: Store; readonly publication: Publication },
   heads: readonly Row[],
 ): Promise<ReadonlySet<string>> {
-  const found = await Promise.all(heads.map(async head => ({ head, last: await store.before(head) })))
+  const found = await Promise.all(heads.map(async head => ({ head, last: await store.lastOf(head) })))
   const after = found.flatMap(({ head, last }) => (last ? [{ head, last }] : []))
   const ended = await publication.ended(after.map(({ last }) => last))
   return new Set(after.filter((_, index) => ended[index] !== true).map(({ head }) => head._id))

@@ -21,10 +21,7 @@ export interface Row extends OutboxMessage {
   readonly state: RowState
   /** Set until it is published: what partial indexes go by. */
   readonly open?: true
-  /**
-   * When it was written, on the cluster's clock, which never goes back and is no process's: unique, and of one key in the order of
-   * the commits.
-   */
+  /** When it was written, on the cluster's clock, which never goes back and is no process's: unique. */
   readonly at: Timestamp
   /** Refusals by the queue while it took others. */
   readonly tries?: number

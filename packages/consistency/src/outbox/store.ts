@@ -2,7 +2,7 @@ import type { BoundCollection, MongoDatasource, ServiceCollection } from '@strat
 import { ensureCollection, ensureExpiry } from '../expiring-rows.ts'
 import type { Row, RowFault, RowState } from './row.ts'
 
-/** One for each key: transactions that push under one key write it, so the order of their commits is the order of their rows. */
+/** One for each key with rows that wait for each other: their transactions write it, so the order of their commits is that of the rows. */
 export interface KeyDocument {
   readonly _id: string
   readonly n: number
@@ -85,10 +85,9 @@ export class Store {
     return await this.#rows.find({ ...open, key: { $in: [...keys] } }, { limit, sort: { at: 1 } }).toArray()
   }
 
-  /** The row of the same key that was published before this one. */
-  async before({ key = '', at }: Row): Promise<Row | undefined> {
-    const filter = { key, at: { $lt: at }, state: 'published' as RowState }
-    return (await this.#rows.findOne(filter, { sort: { at: -1 } })) ?? undefined
+  /** The last row of the same key that is published: later than this one, where their transactions ended at the same moment. */
+  async lastOf({ key = '' }: Row): Promise<Row | undefined> {
+    return (await this.#rows.findOne({ key, state: 'published' as RowState }, { sort: { at: -1 } })) ?? undefined
   }
 
   async markPublished(ids: readonly string[]): Promise<void> {
