@@ -35,6 +35,12 @@ test('the order of a key is that of the first time each is sent', () => {
   expect(kindsOf({ kept: without, sent: added('j3', 'j2', 'j1') })).toEqual([])
 })
 
+test('what a failover has lost is sent again in the order of its key', () => {
+  const sent = added('j1', 'j2', 'j3', 'j2', 'j3')
+  expect(kindsOf({ sent, survived: added('j1', 'j2', 'j3'), duplicatesMax: 2 })).toEqual([])
+  expect(kindsOf({ sent, survived: added('j1', 'j3', 'j2'), duplicatesMax: 2 })).toEqual(['out-of-order'])
+})
+
 test('what is sent again has to be explained, added or recognised', () => {
   expect(kindsOf({ sent: added('j1', 'j2', 'j3', 'j3') })).toEqual(['doubled'])
   const known: Sent = { event: 'duplicated', job: 'j3' }
@@ -44,6 +50,8 @@ test('what is sent again has to be explained, added or recognised', () => {
 
 test('every push has its effect, every end is true, and nothing is left', () => {
   expect(kindsOf({ effects: ['t1.0', 't2.0'] })).toEqual(['no-effect'])
+  expect(kindsOf({ effects: ['t1.0', 't2.0'], lostByRedis: new Set(['j3']) })).toEqual([])
+  expect(kindsOf({ effects: ['t1.0', 't2.0'], lostByRedis: new Set(['j2']) })).toEqual(['no-effect'])
   expect(kindsOf({ effects: [...sound.effects, 't2.0'] })).toEqual(['two-effects'])
   expect(kindsOf({ told: [{ transaction: 't9', outcome: 'applied' }] })).toEqual(['false-end'])
   expect(kindsOf({ told: [{ transaction: 't1', outcome: 'not-applied' }] })).toEqual(['false-end'])

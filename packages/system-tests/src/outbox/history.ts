@@ -27,6 +27,8 @@ export interface OutboxHistory {
   readonly kept: readonly Kept[]
   /** What the queue has received, in its order. */
   readonly sent: readonly Sent[]
+  /** What is left of it, in its order, where a failover has lost some: what is sent again has to keep the order, too. */
+  readonly survived?: readonly Sent[]
   readonly told: readonly Told[]
   /** How often the handler ran for each push, by the push's id. */
   readonly runs: ReadonlyMap<string, number>
@@ -34,6 +36,8 @@ export interface OutboxHistory {
   readonly effects: readonly string[]
   /** Rows that are neither published nor gone once everything is quiet. */
   readonly left: number
+  /** Jobs that Redis took and lost in a failover: they came, and nobody can expect more of them. */
+  readonly lostByRedis?: ReadonlySet<string>
   /** As many jobs may have been sent twice as crashes explain. */
   readonly duplicatesMax: number
 }
