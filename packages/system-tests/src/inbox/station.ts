@@ -41,10 +41,14 @@ export class Station implements AsyncDisposable {
 
   /** How many are open still, once nobody would wait any longer that they are ended. */
   async openAfterAll(): Promise<number> {
-    const isQuiet = async () => (await this.#openTransactions(this.#name)).length === 0
+    let open = 0
+    const isQuiet = async () => {
+      open = (await this.#openTransactions(this.#name)).length
+      return open === 0
+    }
     const options = { deadlineMs: quietMsMax, everyMs: 100, message: 'all transactions to be over' }
     await until(isQuiet, options).catch(() => {})
-    return (await this.#openTransactions(this.#name)).length
+    return open
   }
 
   async effects(): Promise<Stamped[]> {

@@ -43,6 +43,9 @@ const deliveryMs = 100_000
 const meetingMs = 15_000
 const askAgainMs = 50
 
+/** Many rounds may begin on a busy machine. */
+const startTimeoutMs = 20_000
+
 const silent = () => {}
 const codeOf = (error: unknown) => String(error instanceof Error && 'code' in error ? error.code : error)
 
@@ -58,7 +61,7 @@ export class Participant implements AsyncDisposable {
   private constructor(place: Place) {
     const { mongo, redis, name, app } = place
     this.#place = place
-    this.#store = mongoDatasource({ name: 'main', url: mongo, database: name, appName: app })
+    this.#store = mongoDatasource({ name: 'main', url: mongo, database: name, appName: app, startTimeoutMs })
     this.#db = createDbContext({ datasources: [this.#store], levels: { max: 2 }, report: silent })
     this.#queues = createQueues({ db: this.#db, redis, prefix: name, report: silent })
   }
