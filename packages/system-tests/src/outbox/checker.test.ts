@@ -35,12 +35,6 @@ test('the order of a key is that of the first time each is sent', () => {
   expect(kindsOf({ kept: without, sent: added('j3', 'j2', 'j1') })).toEqual([])
 })
 
-test('what a failover has lost is sent again in the order of its key', () => {
-  const sent = added('j1', 'j2', 'j3', 'j2', 'j3')
-  expect(kindsOf({ sent, survived: added('j1', 'j2', 'j3'), duplicatesMax: 2 })).toEqual([])
-  expect(kindsOf({ sent, survived: added('j1', 'j3', 'j2'), duplicatesMax: 2 })).toEqual(['out-of-order'])
-})
-
 test('what is sent again has to be explained, added or recognised', () => {
   expect(kindsOf({ sent: added('j1', 'j2', 'j3', 'j3') })).toEqual(['doubled'])
   const known: Sent = { event: 'duplicated', job: 'j3' }

@@ -58,11 +58,11 @@ const rules: Readonly<Record<BreachKind, Rule>> = {
 }
 
 /** By the first time that each came to the queue: what is sent again comes late, and is the same job. */
-function disorder({ kept, sent, survived = sent }: OutboxHistory): string[] {
+function disorder({ kept, sent }: OutboxHistory): string[] {
   const ofJob = new Map<string, Kept>(kept.map(each => [each.job, each]))
   const last = new Map<string, Kept>()
   const wrong: string[] = []
-  for (const job of new Set(survived.map(each => each.job))) {
+  for (const job of new Set(sent.map(each => each.job))) {
     const one = ofJob.get(job)
     if (one?.key === undefined) continue
     const before = last.get(one.key)

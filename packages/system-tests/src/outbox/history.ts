@@ -27,8 +27,6 @@ export interface OutboxHistory {
   readonly kept: readonly Kept[]
   /** What the queue has received, in its order. */
   readonly sent: readonly Sent[]
-  /** What is left of it, in its order, where a failover has lost some: what is sent again has to keep the order, too. */
-  readonly survived?: readonly Sent[]
   readonly told: readonly Told[]
   /** How often the handler ran for each push, by the push's id. */
   readonly runs: ReadonlyMap<string, number>

@@ -63,13 +63,13 @@ export class RedisPair implements AsyncDisposable {
   }
 
   /** What both have received, one after the other, and what went with the first. */
-  async seen({ effects, kept }: OutboxHistory): Promise<Pick<OutboxHistory, 'sent' | 'survived' | 'lostByRedis'>> {
+  async seen({ effects, kept }: OutboxHistory): Promise<Pick<OutboxHistory, 'sent' | 'lostByRedis'>> {
     const all = await this.#ask(this.#servers.replica, hand => readArrivals(hand, eventsOf(this.#name)))
     const after = all.slice(this.#received)
     const again = new Set(after.map(({ job }) => job))
     const had = new Set(kept.filter(({ _id }) => effects.includes(_id)).map(({ job }) => job))
     const lost = [...this.missing].filter(job => !again.has(job) && !had.has(job))
-    return { sent: [...this.#before, ...after], survived: all, lostByRedis: new Set(lost) }
+    return { sent: [...this.#before, ...after], lostByRedis: new Set(lost) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
