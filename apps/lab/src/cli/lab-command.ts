@@ -56,7 +56,7 @@ export function labCommand(around: Surroundings): Command {
       number('--size', 'connections of each pool and jobs at once of each lane, where not given', [1, sizeMax]),
     )
     .addOption(number('--strangers', 'who goes on beside the roots, in the same pools and lanes', [1, sizeMax]))
-    .addOption(number('--roots', 'requests at once (default: 20)', [1, 1000]))
+    .addOption(number('--roots', 'requests at once (default: 20)', [1, 2000]))
     .addOption(number('--depth', "deepest level (default: the scenario's)", [1, 64]))
     .addOption(
       number('--processes', "one API process and workers; 1 is both in one (default: the scenario's)", [1, 16]),

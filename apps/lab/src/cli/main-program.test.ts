@@ -22,7 +22,7 @@ test.each([
   [['lab', 'nope'], 'No scenario nope'],
   [['lab', 'pool', '--pool', '0'], 'from 1 to 1000'],
   [['lab', 'pool', '--lanes', '1.5'], 'from 1 to 1000'],
-  [['lab', 'pool', '--roots', 'many'], 'from 1 to 1000'],
+  [['lab', 'pool', '--roots', 'many'], 'from 1 to 2000'],
   [['lab', 'pool', '--processes', '17'], 'from 1 to 16'],
   [['lab', 'pool', '--deadline-ms', '-1'], 'from 100 to 600000'],
   [['lab', 'pool', '--depth', '65'], 'from 1 to 64'],

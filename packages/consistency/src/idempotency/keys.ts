@@ -60,9 +60,10 @@ export class Keys {
     const set = Object.fromEntries(
       Object.entries(first).map(([field, value]) => [field, { $ifNull: [`$${field}`, value] }]),
     )
-    const record = await this.#records.findOneAndUpdate({ _id }, [{ $set: set }], {
-      upsert: true,
-      returnDocument: 'after',
+    const options = { upsert: true, returnDocument: 'after' } as const
+    const record = await this.#records.findOneAndUpdate({ _id }, [{ $set: set }], options).catch((error: unknown) => {
+      // Another process was killed as it wrote the record: it is held until that one's session is ended.
+      throw hasCode(error, 'LOCK_TIMEOUT') ? inProgress(_id, error) : error
     })
     if (!record) throw inProgress(_id, undefined)
     checkRecord(record)

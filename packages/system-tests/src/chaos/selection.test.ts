@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { inboxFaults } from '../inbox/faults.ts'
 import { outboxFaults } from '../outbox/faults.ts'
 import { transactionFaults } from '../transactions/faults.ts'
 import { faults } from './faults.ts'
@@ -38,6 +39,6 @@ test.each(['0', '1.5', 'many', '1001'])('%s seeds are refused', STRATA_SEEDS => 
 })
 
 test('no two faults share a name', () => {
-  const all = [...faults, ...transactionFaults, ...outboxFaults]
+  const all = [...faults, ...transactionFaults, ...outboxFaults, ...inboxFaults]
   expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
 })

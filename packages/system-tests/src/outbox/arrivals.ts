@@ -40,11 +40,20 @@ export class Arrivals implements AsyncDisposable {
     const entries = streams?.[0]?.[1] ?? []
     for (const [id, fields] of entries) {
       this.#last = id
-      const { event, jobId } = Object.fromEntries(pairs(fields))
-      if (jobId !== undefined && (event === 'added' || event === 'duplicated')) this.sent.push({ event, job: jobId })
+      this.sent.push(...sentBy(fields))
     }
     return entries.length > 0
   }
+}
+
+/** All that a server says that has come to a queue. */
+export async function readArrivals(redis: Redis, key: string): Promise<Sent[]> {
+  return (await redis.xrange(key, '-', '+')).flatMap(([, fields]) => sentBy(fields))
+}
+
+function sentBy(fields: readonly string[]): Sent[] {
+  const { event, jobId } = Object.fromEntries(pairs(fields))
+  return jobId !== undefined && (event === 'added' || event === 'duplicated') ? [{ event, job: jobId }] : []
 }
 
 function pairs(fields: readonly string[]): [string, string][] {

@@ -44,6 +44,8 @@ test('what is sent again has to be explained, added or recognised', () => {
 
 test('every push has its effect, every end is true, and nothing is left', () => {
   expect(kindsOf({ effects: ['t1.0', 't2.0'] })).toEqual(['no-effect'])
+  expect(kindsOf({ effects: ['t1.0', 't2.0'], lostByRedis: new Set(['j3']) })).toEqual([])
+  expect(kindsOf({ effects: ['t1.0', 't2.0'], lostByRedis: new Set(['j2']) })).toEqual(['no-effect'])
   expect(kindsOf({ effects: [...sound.effects, 't2.0'] })).toEqual(['two-effects'])
   expect(kindsOf({ told: [{ transaction: 't9', outcome: 'applied' }] })).toEqual(['false-end'])
   expect(kindsOf({ told: [{ transaction: 't1', outcome: 'not-applied' }] })).toEqual(['false-end'])

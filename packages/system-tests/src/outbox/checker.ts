@@ -38,9 +38,10 @@ const rules: Readonly<Record<BreachKind, Rule>> = {
     const { duplicatesMax } = history
     return duplicates > duplicatesMax ? [`${duplicates} were sent again, crashes explain ${duplicatesMax}`] : []
   },
-  'no-effect': ({ kept, effects }) => {
+  'no-effect': ({ kept, effects, lostByRedis }) => {
     const had = new Set(effects)
-    return kept.filter(({ _id }) => !had.has(_id)).map(({ _id }) => `${_id} was committed and has had no effect`)
+    const missing = kept.filter(({ _id, job }) => !had.has(_id) && !lostByRedis?.has(job))
+    return missing.map(({ _id }) => `${_id} was committed and has had no effect`)
   },
   'two-effects': ({ effects }) => {
     const had = new Set<string>()

@@ -110,10 +110,35 @@ export const stormFault: OutboxFault = {
   about: 'Of two relays the one that publishes is killed, and Redis with it, every few seconds',
 }
 
-/** All that ends processes under an outbox. */
-export const outboxFaults: readonly OutboxFault[] = [stormFault, ...killFaults]
+/** A server is lost, and another takes its place, while processes commit, publish and relay. */
+export interface FailoverFault extends OutboxFault {
+  readonly how: 'primary-killed' | 'primary-stepped-down' | 'redis-failed-over'
+}
 
-/** What becomes of the statement at which the process is killed. */
-export const faultAt = ({ when }: KillFault): CommandFault => ({
-  kind: when === 'before' ? 'cut-before' : 'drop-reply',
-})
+export const failoverFaults: readonly FailoverFault[] = [
+  {
+    name: 'outbox-primary-killed',
+    about: 'Of three MongoDB servers the primary is killed while transactions push and relays publish',
+    how: 'primary-killed',
+  },
+  {
+    name: 'outbox-primary-stepped-down',
+    about: 'Of three MongoDB servers the primary steps down meanwhile, with or without a word to the others',
+    how: 'primary-stepped-down',
+  },
+  {
+    name: 'outbox-redis-failed-over',
+    about: 'Redis is killed meanwhile and its replica takes over, without what it has not received: that is lost',
+    how: 'redis-failed-over',
+  },
+]
+
+/** All that ends processes under an outbox. */
+export const outboxFaults: readonly OutboxFault[] = [stormFault, ...killFaults, ...failoverFaults]
+
+/** What becomes of the statement at which the process is killed, and the kill. */
+export function faultAt({ when }: KillFault, kill: () => void): CommandFault {
+  if (when === 'after') return { kind: 'drop-reply', onReply: kill }
+  kill()
+  return { kind: 'cut-before' }
+}

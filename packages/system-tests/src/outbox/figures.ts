@@ -10,13 +10,15 @@ export interface Figures {
   readonly duplicates: number
   /** Handlers that ran again for a push that had run. */
   readonly runsAgain: number
+  /** Jobs that Redis took and lost in a failover. */
+  readonly lostByRedis: number
   readonly breaches: Readonly<Record<BreachKind, number>>
 }
 
-const numbers = ['rounds', 'strikes', 'committed', 'sent', 'duplicates', 'runsAgain'] as const
+const numbers = ['rounds', 'strikes', 'committed', 'sent', 'duplicates', 'runsAgain', 'lostByRedis'] as const
 
 export function figuresOf(history: OutboxHistory, breaches: readonly Breach[], strikes: number): Figures {
-  const { kept, sent, runs } = history
+  const { kept, sent, runs, lostByRedis } = history
   return {
     rounds: 1,
     strikes,
@@ -24,6 +26,7 @@ export function figuresOf(history: OutboxHistory, breaches: readonly Breach[], s
     sent: new Set(sent.map(({ job }) => job)).size,
     duplicates: duplicatesOf(history),
     runsAgain: [...runs.values()].reduce((sum, times) => sum + times - 1, 0),
+    lostByRedis: lostByRedis?.size ?? 0,
     breaches: perKind(kind => breaches.filter(breach => breach.kind === kind).length),
   }
 }
@@ -38,7 +41,17 @@ export function addFigures(one: Figures, other: Figures): Figures {
 
 /** A table in Markdown, a fault a row, for the page of the outbox. */
 export function printFigures(all: ReadonlyMap<string, Figures>): string {
-  const head = ['fault', 'rounds', 'kills', 'pushes committed', 'sent', 'sent again', 'run again', ...breachKinds]
+  const head = [
+    'fault',
+    'rounds',
+    'kills',
+    'pushes committed',
+    'sent',
+    'sent again',
+    'run again',
+    'lost by Redis',
+    ...breachKinds,
+  ]
   const rows = [...all].map(([name, figures]) => [
     `\`${name}\``,
     ...numbers.map(number => figures[number]),

@@ -34,6 +34,8 @@ export interface OutboxHistory {
   readonly effects: readonly string[]
   /** Rows that are neither published nor gone once everything is quiet. */
   readonly left: number
+  /** Jobs that Redis took and lost in a failover: they came, and nobody can expect more of them. */
+  readonly lostByRedis?: ReadonlySet<string>
   /** As many jobs may have been sent twice as crashes explain. */
   readonly duplicatesMax: number
 }

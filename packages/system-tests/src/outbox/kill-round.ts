@@ -23,9 +23,6 @@ const callers = 4
 
 const killMsMax = 30_000
 
-/** The server has had a statement for this long before the process that sent it is killed. */
-const doneMs = 100
-
 /** Without an outbox nobody would send it later. */
 const lostMs = 2000
 
@@ -43,7 +40,7 @@ export async function playKill(options: KillRoundOptions): Promise<OutboxHistory
   await victim.gone
   const open = await station.openRows()
   if (wired) station.participant.relay()
-  await station.settle(wired ? undefined : lostMs)
+  await station.settle(wired ? {} : { waitMs: lostMs })
   return await station.history(victim.member.told, fault.mayRepeat ? open : 0)
 }
 
@@ -71,8 +68,7 @@ class Victim implements AsyncDisposable {
       left -= 1
       // What it sends in the time until it is killed must not arrive either: it is gone.
       if (left > 0) return undefined
-      if (left === 0) setTimeout(() => member?.kill(), fault.when === 'before' ? 0 : doneMs)
-      return left === 0 ? faultAt(fault) : { kind: 'cut-before' }
+      return left === 0 ? faultAt(fault, () => member?.kill()) : { kind: 'cut-before' }
     }
     const proxy = undo.use(await startCommandProxy(mongo, breaks))
     member = undo.use(await Member.open({ ...place, mongo: proxy.url }))

@@ -1,16 +1,24 @@
 import { type Seed, seeded } from '@strata/testkit'
 import { afterAll, expect, inject, test } from 'vitest'
+import { CrewPool } from '../chaos/crew-pool.ts'
 import { faults as callFaults } from '../chaos/faults.ts'
 import { readSelection } from '../chaos/selection.ts'
+import { inboxFaults } from '../inbox/faults.ts'
 import { transactionFaults } from '../transactions/faults.ts'
+import { Rig } from '../transactions/rig.ts'
 import { findBreaches, printBreaches } from './checker.ts'
-import { killFaults, outboxFaults, stormFault } from './faults.ts'
+import { playFailover } from './failover-round.ts'
+import { failoverFaults, killFaults, outboxFaults, stormFault } from './faults.ts'
 import { addFigures, type Figures, figuresOf, printFigures } from './figures.ts'
 import type { OutboxHistory } from './history.ts'
 import { playKill } from './kill-round.ts'
 import { playStorm } from './storm.ts'
 
-const { faults, seeds, isWhole } = readSelection(process.env, outboxFaults, [...callFaults, ...transactionFaults])
+const { faults, seeds, isWhole } = readSelection(process.env, outboxFaults, [
+  ...callFaults,
+  ...transactionFaults,
+  ...inboxFaults,
+])
 const isChosen = ({ name }: { readonly name: string }) => faults.some(fault => fault.name === name)
 
 const roundMsMax = 1_800_000
@@ -20,7 +28,11 @@ const storm = isWhole ? { transactions: 20_000, everyMs: 5000 } : { transactions
 
 const figures = new Map<string, Figures>()
 
-afterAll(() => {
+/** Servers of MongoDB, for one round at a time: a failover is one for all that use them. */
+const rigs = new CrewPool(isWhole ? 2 : 1, () => Rig.start(3))
+
+afterAll(async () => {
+  await rigs.stop()
   process.stdout.write(`${printFigures(figures)}\n`)
 })
 
@@ -36,7 +48,8 @@ const place = () => ({ mongo: inject('mongoUrl'), redis: inject('redisUrl') })
 
 const rounds = seeds.flatMap(seed => killFaults.filter(isChosen).map(fault => [fault.name, seed.value, fault] as const))
 
-if (rounds.length === 0 && !isChosen(stormFault)) test.skip('the fault that was named is another suite’s')
+if (rounds.length === 0 && !isChosen(stormFault) && !failoverFaults.some(isChosen))
+  test.skip('the fault that was named is another suite’s')
 
 test.each(rounds)(
   '%s, seed %i',
@@ -55,6 +68,20 @@ test.each(stormed)(
     process.stdout.write(`${stormFault.name}: ${strikes} strikes in ${Math.round(elapsedMs)} ms\n`)
     judge(stormFault.name, history, strikes)
     expect(strikes, 'Nothing was killed').toBeGreaterThan(0)
+  },
+  roundMsMax,
+)
+
+const replaced = seeds.flatMap(seed =>
+  failoverFaults.filter(isChosen).map(fault => [fault.name, seed.value, fault] as const),
+)
+
+test.concurrent.each(replaced)(
+  '%s, seed %i',
+  async (name, value, fault) => {
+    const options = { fault, seed: seeded(value), ...place() }
+    const isOfRedis = fault.how === 'redis-failed-over'
+    judge(name, await (isOfRedis ? playFailover(options) : rigs.use(rig => playFailover({ ...options, rig }))), 1)
   },
   roundMsMax,
 )

@@ -47,19 +47,20 @@ export class Station implements AsyncDisposable {
    * Waits until everything that is committed has been published and has had its effect, or until nobody would wait for it any
    * longer: the checker says what is missing.
    */
-  async settle(waitMs = quietMsMax): Promise<void> {
+  async settle({ waitMs = quietMsMax, lost = none }: Settling = {}): Promise<void> {
     const queue = this.participant.queues.queue(followed)
     const isQuiet = async () => {
-      const [kept, effects, open] = await Promise.all([
-        this.#data.collection(names.kept).countDocuments(),
-        this.#data.collection(names.effects).countDocuments(),
-        this.openRows(),
-      ])
-      const arrived = new Set(this.#arrivals.sent.map(({ job }) => job)).size
-      const { waiting, active } = await queue.getJobCounts('waiting', 'active')
-      return kept <= effects && open + Number(waiting) + Number(active) === 0 && arrived >= kept
+      const open = await this.openRows()
+      const { waiting, active, delayed } = await queue.getJobCounts('waiting', 'active', 'delayed')
+      return open + Number(waiting) + Number(active) + Number(delayed) === 0 && (await this.#haveAllCome(lost))
     }
-    await until(isQuiet, { deadlineMs: waitMs, message: 'the outbox to be empty', everyMs: 100 }).catch(() => {})
+    const isQuietNow = () => isQuiet().catch(() => false)
+    await until(isQuietNow, { deadlineMs: waitMs, message: 'the outbox to be empty', everyMs: 100 }).catch(() => {})
+  }
+
+  /** How many jobs came so far. */
+  get arrived(): number {
+    return this.#arrivals.sent.length
   }
 
   async history(told: readonly Told[], duplicatesMax: number): Promise<OutboxHistory> {
@@ -78,7 +79,24 @@ export class Station implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync()
   }
+
+  async #haveAllCome(lost: ReadonlySet<string>): Promise<boolean> {
+    const [kept, effects] = [this.#data.collection<Kept>(names.kept), this.#data.collection<Effect>(names.effects)]
+    const arrived = new Set(this.#arrivals.sent.map(({ job }) => job)).size
+    const missing = (await kept.countDocuments()) - Math.min(await effects.countDocuments(), arrived)
+    if (missing <= 0 || lost.size === 0) return missing <= 0
+    const had = new Set((await effects.find().toArray()).map(({ push }) => push))
+    return (await kept.find().toArray()).every(({ _id, job }) => had.has(_id) || lost.has(job))
+  }
 }
+
+interface Settling {
+  readonly waitMs?: number | undefined
+  /** Jobs that nobody has to wait for. */
+  readonly lost?: ReadonlySet<string> | undefined
+}
+
+const none: ReadonlySet<string> = new Set()
 
 /** What a killed process has left open would keep the database from being dropped until the server ends it. */
 async function clear(client: MongoClient, name: string): Promise<void> {

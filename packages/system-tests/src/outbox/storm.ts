@@ -5,6 +5,7 @@ import type { OutboxHistory, Told } from './history.ts'
 import { Member } from './member.ts'
 import { drawPlans, type OutboxPlan } from './plan.ts'
 import type { Place } from './process/messages.ts'
+import { isGone } from './redis-pair.ts'
 import { Station } from './station.ts'
 
 export interface StormOptions {
@@ -138,13 +139,5 @@ class Storm implements AsyncDisposable {
     await until(() => isGone(pid), { deadlineMs: 10_000, message: 'the Redis server to end' })
     await sleep(seed.integer(0, 300))
     await server.restart()
-  }
-}
-
-function isGone(pid: number): boolean {
-  try {
-    return !process.kill(pid, 0)
-  } catch {
-    return true
   }
 }

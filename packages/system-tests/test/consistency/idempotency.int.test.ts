@@ -4,7 +4,7 @@ import { defineJob, type Queues } from '@strata/queue'
 import { gate } from '@strata/testkit'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { useStage } from './stage.ts'
+import { type PlaceOptions, useStage } from './stage.ts'
 
 const stage = useStage()
 const charge = defineJob({ name: 'charge', input: z.object({ id: z.string() }), output: z.number() })
@@ -15,8 +15,8 @@ interface Order {
 }
 
 /** An API process: its orders are written with the id of their transaction, as a keyed request's are. */
-async function api(options: Partial<IdempotencyOptions> = {}) {
-  const { db, store } = stage.place()
+async function api(options: Partial<IdempotencyOptions> = {}, context: PlaceOptions = {}) {
+  const { db, store } = stage.place(context)
   const idempotency = createIdempotency({ db, datasource: store, ...options })
   await db.start()
   await idempotency.ensureIndexes()
@@ -76,6 +76,17 @@ test('while the first is worked on, the same is told so at once, in another proc
   open.open()
   const { answer } = await first
   expect(await two.post(two.insert)).toEqual({ replayed: true, answer })
+})
+
+test('a record that a killed process has not committed is told as in progress, and taken up once it is free', async () => {
+  const { post, insert } = await api({}, { lockWaitMs: 300 })
+  const killed = stage.outside.client.startSession()
+  killed.startTransaction()
+  await records().insertOne({ _id: 'all k' }, { session: killed })
+  await expect(post(insert)).rejects.toMatchObject({ code: 'IDEMPOTENCY_IN_PROGRESS', transient: true })
+  await killed.abortTransaction()
+  await killed.endSession()
+  expect(await post(insert)).toMatchObject({ replayed: false })
 })
 
 test('of 20 at once one is worked on, and all have its answer in the end', async () => {

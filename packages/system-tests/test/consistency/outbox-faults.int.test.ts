@@ -34,17 +34,17 @@ const untilSent = (process: Process, expected: number[]) =>
   })
 
 /** What a row may be when it was not this code that wrote it. */
-const poison: [string, Record<string, unknown>][] = [
-  ['of a newer version', { v: 2 }],
-  ['whose data are cut', { data: '{"n":' }],
-  ['without a job', { job: null }],
-  ['of a level that is none', { level: -1 }],
-  ['with options that BullMQ refuses', { options: '{"priority":1e9}' }],
-  ['with a backoff that BullMQ does not have', { options: '{"backoff":{"type":"none"}}' }],
-  ['with a job id that BullMQ refuses', { id: '12345' }],
+const poison: [string, Record<string, unknown>, string][] = [
+  ['of a newer version', { v: 2 }, 'OUTBOX_ROW_INVALID'],
+  ['whose data are cut', { data: '{"n":' }, 'OUTBOX_ROW_INVALID'],
+  ['without a job', { job: null }, 'OUTBOX_ROW_INVALID'],
+  ['of a level that is none', { level: -1 }, 'OUTBOX_ROW_INVALID'],
+  ['with options that BullMQ refuses', { options: '{"priority":1e9}' }, 'SEND_FAILED'],
+  ['with a backoff that BullMQ does not have', { options: '{"backoff":{"type":"none"}}' }, 'OPTION_REFUSED'],
+  ['with a job id that BullMQ refuses', { id: '12345' }, 'SEND_FAILED'],
 ]
 
-test.each(poison)('a row %s is set aside with its error, and blocks its own key alone', async (_, change) => {
+test.each(poison)('a row %s is set aside with its error, and blocks its own key alone', async (_, change, code) => {
   const killed = await killedProcess()
   await push(killed, 1, { key: 'bad' })
   await rows().updateOne({}, { $set: change })
@@ -55,7 +55,7 @@ test.each(poison)('a row %s is set aside with its error, and blocks its own key 
   await process.outbox.flush()
   expect(await sent(process)).toEqual([3, 4])
   const [aside] = await process.outbox.setAside.list()
-  expect(aside).toMatchObject({ key: 'bad', fault: { code: expect.any(String), message: expect.any(String) } })
+  expect(aside).toMatchObject({ key: 'bad', fault: { code, message: expect.any(String) } })
   expect(await process.outbox.setAside.drop([aside?.id ?? ''])).toBe(1)
   await process.outbox.flush()
   expect(await sent(process)).toEqual([2, 3, 4])

@@ -16,10 +16,11 @@ export interface SeenCommand {
  * What becomes of one command. `cut-before`: the connection breaks and the server never sees it. `cut-after`: the server does
  * it, and the connection breaks instead of carrying the reply. `drop-reply`: the server does it and the reply never
  * comes; the connection stays open and carries whatever follows. `replace-reply`: the server does it, and the driver reads
- * `document` as the reply.
+ * `document` as the reply. `onReply` is called when the server's reply has come, and is kept back.
  */
 export type CommandFault =
-  | { readonly kind: 'cut-before' | 'cut-after' | 'drop-reply' }
+  | { readonly kind: 'cut-before' | 'cut-after' }
+  | { readonly kind: 'drop-reply'; readonly onReply?: () => void }
   | { readonly kind: 'replace-reply'; readonly document: Document }
 
 /** A running proxy that breaks single commands. */
@@ -79,7 +80,8 @@ function relay(client: Socket, backend: Socket, faultOf: (command: SeenCommand) 
     if (!fault) return message
     broken.delete(responseTo)
     if (fault.kind === 'replace-reply') return withDocument(message, () => fault.document)
-    if (fault.kind !== 'drop-reply') cut()
+    if (fault.kind === 'drop-reply') fault.onReply?.()
+    else cut()
     return nothing
   })
   // Not `pipeline`: it would end the other side in order, and a broken connection has to look like one.

@@ -23,6 +23,10 @@ const pace = { leaseMs: 1000, pollMs: 50, graceMs: 1000 } as const
 /** A commit that conflicts with the same few keys all the time may take many turns. */
 const transactionMs = 30_000
 
+/** While a server is replaced a handler may fail; what it was given must not be lost by that. */
+const again = { attempts: 50, backoff: { type: 'fixed', delay: 200 } } as const
+const stalled = { lockDurationMs: 2000, stalledIntervalMs: 500, maxStalledCount: 10 } as const
+
 class Refused extends Error {}
 
 export interface Counter {
@@ -98,7 +102,7 @@ export class Participant implements AsyncDisposable {
   /** A handler with an inbox: it is called as often as the job comes, and has its effect once. */
   async work(onRun: (push: string) => void): Promise<AsyncDisposable> {
     const { redis, name } = this.#place
-    const worker = createWorker({ db: this.db, redis, prefix: name, report: silent })
+    const worker = createWorker({ db: this.db, redis, prefix: name, stalled, report: silent })
     const effects = this.#store.collection<Effect>(names.effects)
     const inbox = createInbox({ db: this.db, datasource: this.#store })
     await inbox.ensureIndexes()
@@ -137,7 +141,11 @@ export class Participant implements AsyncDisposable {
       const _id = `${id}.${index}`
       const order = key === undefined || !this.#place.wired ? {} : { key }
       // BullMQ forgets the job as soon as it has ended: what is sent again is run again, and the inbox has to tell.
-      const { id: job } = await this.queues.push(followed, { push: _id }, { ...order, removeOnComplete: true })
+      const { id: job } = await this.queues.push(
+        followed,
+        { push: _id },
+        { ...order, ...again, removeOnComplete: true },
+      )
       const kept: Kept = { _id, transaction: id, job, seq, ...(key !== undefined && { key }) }
       await this.#store.collection<Kept>(names.kept).insertOne(kept)
     }

@@ -1,0 +1,58 @@
+import { seeded } from '@strata/testkit'
+import { afterAll, expect, inject, test } from 'vitest'
+import { faults as callFaults } from '../chaos/faults.ts'
+import { readSelection } from '../chaos/selection.ts'
+import { outboxFaults } from '../outbox/faults.ts'
+import { transactionFaults } from '../transactions/faults.ts'
+import { findBreaches, printBreaches } from './checker.ts'
+import { inboxFaults } from './faults.ts'
+import { addFigures, type Figures, figuresOf, printFigures } from './figures.ts'
+import { playKill } from './kill-round.ts'
+
+const others = [...callFaults, ...transactionFaults, ...outboxFaults]
+const { faults, seeds, isWhole } = readSelection(process.env, inboxFaults, others)
+
+const roundMsMax = 1_800_000
+
+const figures = new Map<string, Figures>()
+
+afterAll(() => {
+  const inOrder = faults.flatMap(({ name }) => {
+    const seen = figures.get(name)
+    return seen ? [[name, seen] as const] : []
+  })
+  process.stdout.write(`${printFigures(new Map(inOrder))}\n`)
+})
+
+const place = () => ({ mongo: inject('mongoUrl'), redis: inject('redisUrl'), isWhole })
+
+const rounds = seeds.flatMap(({ value }) => faults.map(fault => [fault.name, value, fault] as const))
+
+if (rounds.length === 0) test.skip('the fault that was named is another suite’s')
+
+test.concurrent.each(rounds)(
+  '%s, seed %i',
+  async (name, value, fault) => {
+    const history = await playKill({ fault, seed: seeded(value), ...place() })
+    const breaches = findBreaches(history)
+    const seen = figuresOf(history, breaches)
+    const before = figures.get(name)
+    figures.set(name, before ? addFigures(before, seen) : seen)
+    expect(printBreaches(breaches)).toEqual([])
+  },
+  roundMsMax,
+)
+
+const doubling = faults.filter(({ name }) => name === 'inbox-committed')
+
+test.concurrent.each(doubling.map(fault => [fault.name, fault] as const))(
+  'without an inbox, messages have their effect more than once in %s',
+  async (_, fault) => {
+    const seed = seeded(seeds[0]?.value ?? 0)
+    const history = await playKill({ fault, seed, ...place(), guarded: false })
+    const kinds = new Set(findBreaches(history).map(({ kind }) => kind))
+    expect(kinds).toContain('doubled')
+    expect(kinds).not.toContain('lost')
+  },
+  roundMsMax,
+)
