@@ -1,11 +1,18 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { until } from '@strata/testkit'
+import { type Servers, startServers, until } from '@strata/testkit'
 import { Redis } from 'ioredis'
 import { MongoClient } from 'mongodb'
-import { expect, inject, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+// Its own: what a run leaves behind is told from what runs of other suites use on servers that all share.
+let servers: Servers
+beforeAll(async () => {
+  servers = await startServers({ private: true, report: () => {} })
+})
+afterAll(() => servers.stop())
 
 interface Ended {
   readonly code: number | null
@@ -13,9 +20,9 @@ interface Ended {
   readonly stderr: string
 }
 
-/** Runs the command line on the servers of this test run, as a person would on servers of theirs. */
+/** Runs the command line on the servers of this file, as a person would on servers of theirs. */
 function strata(...args: string[]): Promise<Ended> {
-  const env = { ...process.env, MONGO_URL: inject('mongoUrl'), REDIS_URL: inject('redisUrl') }
+  const env = { ...process.env, MONGO_URL: servers.mongoUrl, REDIS_URL: servers.redisUrl }
   const child = spawn(process.execPath, ['--conditions=@strata/source', main, ...args], { env })
   const output = { stdout: '', stderr: '' }
   child.stdout.on('data', data => {
@@ -31,8 +38,8 @@ const lastLine = ({ stdout }: Ended) => JSON.parse(stdout.trimEnd().split('\n').
 
 /** What runs leave behind on servers that are not theirs. */
 async function leftovers(): Promise<string[]> {
-  await using client = new MongoClient(inject('mongoUrl'))
-  const redis = new Redis(inject('redisUrl'))
+  await using client = new MongoClient(servers.mongoUrl)
+  const redis = new Redis(servers.redisUrl)
   const { databases } = await client.db().admin().listDatabases({ nameOnly: true })
   const keys = await redis.keys('strata_lab_*')
   redis.disconnect()
@@ -100,7 +107,7 @@ test('an outcome that is not the promised one is exit 1, and a person reads why'
 
 test('a server that cannot be reached is one line and exit 1', async () => {
   const child = spawn(process.execPath, ['--conditions=@strata/source', main, 'lab', 'pool', '--json'], {
-    env: { ...process.env, MONGO_URL: 'mongodb://127.0.0.1:1/?replicaSet=rs0', REDIS_URL: inject('redisUrl') },
+    env: { ...process.env, MONGO_URL: 'mongodb://127.0.0.1:1/?replicaSet=rs0', REDIS_URL: servers.redisUrl },
   })
   let stderr = ''
   child.stderr.on('data', data => {
@@ -114,7 +121,7 @@ test('a server that cannot be reached is one line and exit 1', async () => {
 test('the loss of the parent ends a run that hangs, and nothing is left behind', async () => {
   const args = ['lab', 'pool', '--isolation', 'none', '--roots', '5', '--deadline-ms', '600000']
   const child = spawn(process.execPath, ['--conditions=@strata/source', main, ...args], {
-    env: { ...process.env, MONGO_URL: inject('mongoUrl'), REDIS_URL: inject('redisUrl') },
+    env: { ...process.env, MONGO_URL: servers.mongoUrl, REDIS_URL: servers.redisUrl },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))

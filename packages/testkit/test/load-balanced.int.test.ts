@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { MongoClient } from 'mongodb'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { startLoadBalancedProxy, startMongo, until } from '../src/index.ts'
@@ -9,8 +10,12 @@ interface Thing {
 
 /** A client with a single connection, and a collection of five. */
 async function singleConnection(url: string, name: string) {
-  const client = new MongoClient(url, { maxPoolSize: 1, waitQueueTimeoutMS: 300 })
+  const client = new MongoClient(url, { maxPoolSize: 1, minPoolSize: 1, waitQueueTimeoutMS: 300 })
   onTestFinished(() => client.close())
+  // Before the first wait for it: those are short, and a busy machine takes its time to open one.
+  const isOpen = once(client, 'connectionReady')
+  await client.connect()
+  await isOpen
   const things = client.db('testkit_load_balanced').collection<Thing>(name)
   await things.deleteMany({})
   await things.insertMany([1, 2, 3, 4, 5].map(_id => ({ _id })))

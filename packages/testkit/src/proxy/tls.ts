@@ -1,6 +1,5 @@
 import { connect } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
-import { generate } from 'selfsigned'
 import { LOOPBACK } from '../servers/port.ts'
 import { listen } from './listen.ts'
 import { hostPortOf } from './target.ts'
@@ -26,6 +25,8 @@ export async function startTlsProxy(target: string): Promise<TlsProxy> {
     { type: 2 as const, value: 'localhost' },
     { type: 7 as const, ip: LOOPBACK },
   ]
+  // Here and not above: it brings 230 modules, which every process that takes anything from the testkit would load.
+  const { generate } = await import('selfsigned')
   const made = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
     notAfterDate: new Date(Date.now() + 24 * 3_600_000),
