@@ -51,7 +51,7 @@ export class Coordinator {
       if (!isHeldBy(end, claim)) return { record: end, how: 'lost' }
       current = end
     }
-    return { record: current, how: 'interrupted' }
+    return { record: await this.#letGo(current, {}).catch(() => current), how: 'interrupted' }
   }
 
   /** The work of one state; where the database does not answer, once more, for as long as the lease may run. */

@@ -23,15 +23,15 @@ export function createEngine(options: EngineOptions): Engine {
     store,
     protocol: options.protocol ?? protocol,
     clock: new ServerClock(elapsedMs),
-    participants: participantsOf(definitions),
+    participants: participantsOf(definitions, store),
     definitions: definitions.map(({ name }) => name),
     pause,
     elapsedMs,
   }
 }
 
-/** @throws CONFIG for two definitions, or two participants, of one name */
-function participantsOf(definitions: readonly AnyTwoPhase[]): Map<string, Participant> {
+/** @throws CONFIG for two definitions, or two participants, of one name, and for two participants of one collection */
+function participantsOf(definitions: readonly AnyTwoPhase[], store: Store): Map<string, Participant> {
   if (new Set(definitions.map(({ name }) => name)).size < definitions.length) {
     throw dbContextError('CONFIG', 'Two definitions of two-phase commits have the same name')
   }
@@ -45,5 +45,9 @@ function participantsOf(definitions: readonly AnyTwoPhase[]): Map<string, Partic
     }
     found.set(name, participant)
   }
+  // A document has one entry of a transaction: under two names it would take part once and be counted twice.
+  const places = new Set([...found.values()].map(participant => store.placeOf(participant)))
+  if (places.size < found.size)
+    throw dbContextError('CONFIG', 'Two participants of two-phase commits are one collection')
   return found
 }

@@ -30,6 +30,10 @@ export class MongoStore implements Store {
     return documentsOf(datasource.service.collection(collection))
   }
 
+  placeOf({ datasource, collection }: Participant): string {
+    return `${datasource.key} ${datasource.service.collection(collection).namespace}`
+  }
+
   isRefusal(error: unknown): boolean {
     if (!(error instanceof Error && 'code' in error)) return false
     return error.code === 'DOCUMENT_TOO_LARGE' || (typeof error.code === 'number' && refusals.has(error.code))

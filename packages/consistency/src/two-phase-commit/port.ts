@@ -24,6 +24,8 @@ export interface Moment {
 export interface Store {
   readonly records: Documents
   participant(of: Participant): Documents
+  /** The same for two participants whose documents are the same ones. */
+  placeOf(of: Participant): string
   /** True for an error that says that the server refuses an update for what it is: it would again. */
   isRefusal(error: unknown): boolean
   /** True where both are read at one moment by `moment`. */

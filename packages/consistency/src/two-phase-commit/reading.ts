@@ -40,12 +40,14 @@ async function read(documents: Readable, records: Readable, ids: readonly Docume
   const open = [...new Set(found.flatMap(document => entriesOf(document).map(({ id }) => id)))]
   const states = open.length === 0 ? [] : await records.aggregate(statesOf(open))
   const stateOf = new Map(states.map(({ _id, state }) => [_id, state as TransactionState]))
-  const byId = new Map(found.map(document => [String(document['_id']), document]))
+  const byId = new Map(found.map(document => [keyOf(document['_id']), document]))
   return ids.flatMap(id => {
-    const document = byId.get(String(id))
+    const document = byId.get(keyOf(id))
     return document ? [describe(document, stateOf)] : []
   })
 }
+
+const keyOf = (id: unknown) => `${typeof id} ${String(id)}`
 
 const statesOf = (ids: readonly string[]) => [{ $match: { _id: { $in: [...ids] } } }, { $project: { state: 1 } }]
 

@@ -101,9 +101,11 @@ function seen(drive: Drive | null | undefined): TransactionRecord | undefined {
   return drive?.record
 }
 
-const interrupted = ({ _id: id, state }: TransactionRecord, cause: unknown) =>
-  consistencyError(
+function interrupted({ _id: id, state }: TransactionRecord, cause: unknown) {
+  const why = cause === undefined ? 'the engine was stopped' : 'there was no going on'
+  return consistencyError(
     'TWO_PHASE_INTERRUPTED',
-    `Transaction ${id} was ${state} when the database gave no answer any more: run it again with its id, or leave it to recovery`,
+    `Transaction ${id} was ${state} when ${why}: run it again with its id, or leave it to recovery`,
     { details: { id, state }, cause },
   )
+}

@@ -10,6 +10,8 @@ export interface Transit {
   readonly claim: Pick<Claim, 'owner'> & Partial<Claim>
   /** Further fields of the record, as they are. */
   readonly set?: Plain
+  /** The state that a person has found it in, where that is none of the known. */
+  readonly from?: string
   /** To where a person resolves it. */
   readonly to?: EndState
   /** Set where a participant is missing. */
@@ -56,7 +58,7 @@ export const isFree = {
   $or: [{ $lte: [{ $ifNull: ['$until', never] }, '$$NOW'] }, { $gt: ['$until', { $add: ['$$NOW', 2 * leaseMsMax] }] }],
 } as const
 
-function filterOf({ clockSkewMs }: Engine, rule: TransitionRule, { id, claim, isMissing }: Transit): Plain {
+function filterOf({ clockSkewMs }: Engine, rule: TransitionRule, { id, claim, from, isMissing }: Transit): Plain {
   const conditions: Plain[] = []
   if (rule.needsFreeLease) conditions.push(isFree)
   if (rule.waitsForMissing && isMissing) {
@@ -65,7 +67,7 @@ function filterOf({ clockSkewMs }: Engine, rule: TransitionRule, { id, claim, is
   return {
     _id: id,
     v: recordVersion,
-    state: { $in: [...rule.from] },
+    state: from === undefined ? { $in: [...rule.from] } : { $eq: from },
     ...(rule.token === 'checked' ? { token: claim.token } : {}),
     ...(conditions.length > 0 ? { $expr: { $and: conditions } } : {}),
   }
@@ -89,7 +91,7 @@ function pipelineOf({ leaseMs }: Engine, rule: TransitionRule, { claim, set, to 
 
 /** The latest of all leases under which an `apply` may be sent. Under other leases none is. */
 function applyUntil({ to }: TransitionRule, until: Plain): Plain {
-  const latest = { $max: ['$applyUntil', until] }
+  const latest = { $max: [{ $ifNull: ['$applyUntil', never] }, until] }
   if (to === 'pending') return { applyUntil: latest }
   const isPending = { $eq: ['$state', 'pending'] }
   return to === 'same' ? { applyUntil: { $cond: [isPending, latest, { $ifNull: ['$applyUntil', '$$REMOVE'] }] } } : {}

@@ -8,7 +8,7 @@ import { faultOf, type Resolution } from './record.ts'
 import type { Runs } from './runs.ts'
 import type { Engine } from './settings.ts'
 import { entriesField, tombstonesField } from './step-statement.ts'
-import { type EndState, isEnd, resolutions } from './table.ts'
+import { type EndState, isEnd, resolutions, transactionStates } from './table.ts'
 import { readRecord, transit } from './transition.ts'
 
 /** @throws TWO_PHASE_NOT_FOUND */
@@ -60,8 +60,9 @@ export interface Resolve extends Resolution {
  */
 export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Promise<TransactionRecord> {
   const found = await existing(engine, id)
-  if (!found.stuck || !resolutions[found.state]?.includes(as)) throw notStuck(found, as)
-  const isClaimed = found.state !== 'initial'
+  const isKnown = transactionStates.includes(found.state)
+  if (isKnown && !(found.stuck && resolutions[found.state]?.includes(as))) throw notStuck(found, as)
+  const isClaimed = isKnown && found.state !== 'initial'
   const record = isClaimed ? await transit(engine, 'take-over', { id, claim: { owner: randomUUID() } }) : found
   if (!record) throw notStuck(found, as)
   for (const part of Array.isArray(record.parts) ? record.parts : []) {
@@ -69,7 +70,8 @@ export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Pr
     if (participant) await clear({ documents: engine.store.participant(participant), id: part.id, record, as })
   }
   const resolved = { by, ...(note === undefined ? {} : { note }) }
-  const ended = await transit(engine, 'resolve', { id, claim: claimOf(record), to: as, set: { resolved } })
+  const strange = isKnown ? {} : { from: found.state }
+  const ended = await transit(engine, 'resolve', { id, claim: claimOf(record), to: as, set: { resolved }, ...strange })
   if (!ended) throw notStuck(record, as)
   return ended
 }
