@@ -8,7 +8,7 @@ import { faultOf, type Resolution } from './record.ts'
 import type { Runs } from './runs.ts'
 import type { Engine } from './settings.ts'
 import { entriesField, tombstonesField } from './step-statement.ts'
-import { type EndState, isEnd, resolutions, transactionStates } from './table.ts'
+import { type EndState, isEnd, outcomes, resolutions, transactionStates } from './table.ts'
 import { readRecord, transit } from './transition.ts'
 
 /** @throws TWO_PHASE_NOT_FOUND */
@@ -25,14 +25,20 @@ export async function existing(engine: Engine, id: string): Promise<TransactionR
  */
 export async function cancel(engine: Engine, runs: Runs, { id, deadlineMs }: { id: string; deadlineMs: number }) {
   const cause = { code: 'TWO_PHASE_CANCELED', message: `Transaction ${id} was canceled before it was in force` }
-  const claimed = await transit(engine, 'cancel', { id, claim: { owner: randomUUID() }, set: { cause } })
-  if (claimed) return await runs.follow(claimed, runs.drive(claimed), deadlineMs)
-  const record = await existing(engine, id)
-  const fault = faultOf(record)
-  if (fault !== undefined) throw unreadable(id, fault)
-  if (record.state === 'applied' || record.state === 'done') throw tooLate(record)
-  return await runs.follow(record, undefined, deadlineMs)
+  for (let tries = 0; ; tries += 1) {
+    const claimed = await transit(engine, 'cancel', { id, claim: { owner: randomUUID() }, set: { cause } })
+    if (claimed) return await runs.follow(claimed, runs.drive(claimed), deadlineMs)
+    const record = await existing(engine, id)
+    const fault = faultOf(record)
+    if (fault !== undefined) throw unreadable(id, fault)
+    if (outcomes[record.state] === 'applied') throw tooLate(record)
+    // It came into being between the two statements.
+    const mayBeCanceled = engine.protocol.transitions.cancel.from.includes(record.state)
+    if (!mayBeCanceled || tries === triesMax) return await runs.follow(record, undefined, deadlineMs)
+  }
 }
+
+const triesMax = 5
 
 /** What makes the reverse of a transaction that is done. @throws TWO_PHASE_NOT_DONE, TWO_PHASE_NOT_FOUND, TWO_PHASE_RECORD_INVALID */
 export async function reverseOf(engine: Engine, id: string): Promise<Opening> {
