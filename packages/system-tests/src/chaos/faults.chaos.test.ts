@@ -2,6 +2,7 @@ import { seeded } from '@strata/testkit'
 import { afterAll, expect, test } from 'vitest'
 import { outboxFaults } from '../outbox/faults.ts'
 import { transactionFaults } from '../transactions/faults.ts'
+import { twoPhaseFaults } from '../two-phase-commit/faults.ts'
 import { findBreaches, printBreaches } from './checker.ts'
 import { Crew } from './crew.ts'
 import { CrewPool } from './crew-pool.ts'
@@ -13,7 +14,11 @@ import type { Serving } from './process/messages.ts'
 import { Round } from './round.ts'
 import { readSelection } from './selection.ts'
 
-const { faults, seeds, isWhole } = readSelection(process.env, all, [...transactionFaults, ...outboxFaults])
+const { faults, seeds, isWhole } = readSelection(process.env, all, [
+  ...transactionFaults,
+  ...outboxFaults,
+  ...twoPhaseFaults,
+])
 
 /** A job of a worker that was killed runs again within this, beside its lock and the interval of the looks: 15 s in the whole form. */
 const takeoverSlackMs = 1000

@@ -3,6 +3,7 @@ import { afterAll, expect, inject, test } from 'vitest'
 import { faults as callFaults } from '../chaos/faults.ts'
 import { readSelection } from '../chaos/selection.ts'
 import { transactionFaults } from '../transactions/faults.ts'
+import { twoPhaseFaults } from '../two-phase-commit/faults.ts'
 import { findBreaches, printBreaches } from './checker.ts'
 import { killFaults, outboxFaults, stormFault } from './faults.ts'
 import { addFigures, type Figures, figuresOf, printFigures } from './figures.ts'
@@ -10,7 +11,11 @@ import type { OutboxHistory } from './history.ts'
 import { playKill } from './kill-round.ts'
 import { playStorm } from './storm.ts'
 
-const { faults, seeds, isWhole } = readSelection(process.env, outboxFaults, [...callFaults, ...transactionFaults])
+const { faults, seeds, isWhole } = readSelection(process.env, outboxFaults, [
+  ...callFaults,
+  ...transactionFaults,
+  ...twoPhaseFaults,
+])
 const isChosen = ({ name }: { readonly name: string }) => faults.some(fault => fault.name === name)
 
 const roundMsMax = 1_800_000

@@ -4,6 +4,7 @@ import { CrewPool } from '../chaos/crew-pool.ts'
 import { faults as callFaults } from '../chaos/faults.ts'
 import { readSelection } from '../chaos/selection.ts'
 import { outboxFaults } from '../outbox/faults.ts'
+import { twoPhaseFaults } from '../two-phase-commit/faults.ts'
 import { type BreachKind, findBreaches, printBreaches } from './checker.ts'
 import type { TransactionFault } from './fault.ts'
 import { transactionFaults } from './faults.ts'
@@ -12,7 +13,11 @@ import { type Belief, RawParticipant } from './raw-participant.ts'
 import { Rig } from './rig.ts'
 import { Round, type RoundOptions } from './round.ts'
 
-const { faults, seeds } = readSelection(process.env, transactionFaults, [...callFaults, ...outboxFaults])
+const { faults, seeds } = readSelection(process.env, transactionFaults, [
+  ...callFaults,
+  ...outboxFaults,
+  ...twoPhaseFaults,
+])
 
 /** Far more than any round takes, the wait for servers included. */
 const roundMsMax = 1_800_000
