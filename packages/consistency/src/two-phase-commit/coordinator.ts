@@ -33,6 +33,8 @@ export class Coordinator {
   readonly #sole = new Set<number>()
   #renewedAt: number
   #lates = 0
+  /** Also where it can renew its claim, it does not try for ever: recovery does, in turns. */
+  #failingSince: number | undefined
 
   constructor(engine: Engine, signal: AbortSignal) {
     this.#engine = engine
@@ -54,15 +56,20 @@ export class Coordinator {
     return { record: await this.#letGo(current, {}).catch(() => current), how: 'interrupted' }
   }
 
-  /** The work of one state; where the database does not answer, once more, for as long as the lease may run. */
+  /** The work of one state; where the database does not answer, again and again, for as long as a lease. */
   async #round(record: TransactionRecord): Promise<TransactionRecord | Drive> {
     const work = this.#engine.protocol.work[record.state]
     if (!work) return { record, how: 'lost' }
+    const { elapsedMs, leaseMs, pause } = this.#engine
     try {
-      return await this.#work(record, work)
+      const end = await this.#work(record, work)
+      this.#failingSince = undefined
+      return end
     } catch (error) {
-      const { elapsedMs, leaseMs, pause } = this.#engine
-      if (elapsedMs() - this.#renewedAt > leaseMs) return { record, how: 'interrupted', error }
+      this.#failingSince ??= elapsedMs()
+      if (elapsedMs() - this.#failingSince > leaseMs) {
+        return { record: await this.#letGo(record, {}).catch(() => record), how: 'interrupted', error }
+      }
       await pause(pauseMs)
       return (await readRecord(this.#engine, record._id).catch(() => null)) ?? record
     }

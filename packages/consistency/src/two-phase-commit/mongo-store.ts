@@ -2,6 +2,7 @@ import type { MongoDatasource, ServiceCollection, SnapshotReader } from '@strata
 import { ensureCollection, ensureExpiry } from '../expiring-rows.ts'
 import type { Participant } from './participant.ts'
 import type { Documents, Moment, Plain, Store } from './port.ts'
+import { recordVersion } from './record.ts'
 
 /** What another try would meet again: the update, or the document that it makes, is wrong. */
 const refusals = new Set([
@@ -57,7 +58,7 @@ export class MongoStore implements Store {
     await this.#datasource.service.collection(this.#collection).createIndexes([
       { key: { touchedAt: 1 }, name: 'open', partialFilterExpression: { open: true } },
       { key: { state: 1, changedAt: 1 }, name: 'state' },
-      { key: { v: 1 }, name: 'version' },
+      { key: { v: 1 }, name: 'newer', partialFilterExpression: { v: { $gt: recordVersion } } },
     ])
   }
 

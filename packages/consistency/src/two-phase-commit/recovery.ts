@@ -90,9 +90,10 @@ export const limitOf = ({ limit = 100 }: RecoverOptions): number => Math.max(1, 
 async function unreadable(engine: Engine, options: RecoverOptions): Promise<Faulty[]> {
   const known = { $in: [...engine.definitions] }
   const strange = [
-    { v: { $ne: recordVersion } },
+    { v: { $gt: recordVersion } },
     { state: { $nin: [...transactionStates] } },
-    { open: true, definition: { $not: known } },
+    // The range is all of the index.
+    { open: true, touchedAt: { $gte: new Date(0) }, definition: { $not: known } },
   ]
   const records = await engine.store.records.aggregate([
     { $match: { $or: strange, $expr: isOld(options) } },

@@ -10,7 +10,7 @@ import {
 } from '@strata/consistency/two-phase-commit'
 import { createDbContext, hasCode } from '@strata/db-context'
 import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
-import { seedFrom } from '@strata/testkit'
+import { seedFrom, startCommandProxy } from '@strata/testkit'
 import { afterEach, expect, inject, test } from 'vitest'
 import { z } from 'zod'
 import { useStage } from './stage.ts'
@@ -129,6 +129,22 @@ test('several coordinators of one id are one transaction', async () => {
     expect(ends.map(({ state }) => state)).toEqual(['done', 'done', 'done'])
   }
   expect(await stage.plain('accounts').findOne({ _id: 'a3' })).toMatchObject({ balance: 50 })
+})
+
+test('an uncontended transfer takes two writes a participant and three of its record', async () => {
+  await fill()
+  const commands: string[] = []
+  const writes = ['insert', 'update', 'findAndModify', 'find', 'aggregate']
+  await using proxy = await startCommandProxy(stage.url, ({ name }) => {
+    if (writes.includes(name)) commands.push(name)
+    return undefined
+  })
+  const { commits, transfer } = await engine({}, bank(stage.database, proxy.url))
+  const input = { from: 'a0', to: 'a1', amount: 1 }
+  await commits.run(transfer, { input })
+  commands.length = 0
+  await commits.run(transfer, { input })
+  expect(commands).toEqual(['insert', 'update', 'update', 'findAndModify', 'update', 'update', 'findAndModify'])
 })
 
 test('it is refused inside a transaction, and runs in a unit of work and outside any', async () => {
