@@ -2,7 +2,7 @@ import type { InDoubt } from './metrics.ts'
 import type { TransactionRecord } from './record.ts'
 import { limitOf } from './recovery.ts'
 import type { Engine } from './settings.ts'
-import type { TransactionState } from './table.ts'
+import { type TransactionState, transactionStates } from './table.ts'
 
 export interface ListOptions {
   readonly state?: TransactionState
@@ -21,7 +21,8 @@ export async function listRecords(engine: Engine, options: ListOptions): Promise
   const records = await engine.store.records.aggregate([
     {
       $match: {
-        ...(state === undefined ? {} : { state: { $eq: state } }),
+        // Merged from the index of each state.
+        state: { $in: state === undefined ? [...transactionStates] : [state] },
         ...(stuck ? { open: true, stuck: { $exists: true } } : {}),
         ...(olderThanMs > 0 ? { $expr: age } : {}),
       },
@@ -37,7 +38,8 @@ const countMax = 100_000
 
 export async function inDoubt({ store }: Engine): Promise<InDoubt[]> {
   const groups = await store.records.aggregate([
-    { $match: { open: true } },
+    // The range is all of the index.
+    { $match: { open: true, touchedAt: { $gte: new Date(0) } } },
     { $limit: countMax },
     {
       $group: {

@@ -55,8 +55,17 @@ async function insert({ store, pause }: Engine, record: object): Promise<boolean
 
 /** Makes the record for others to run. @throws TWO_PHASE_ID_REUSED */
 export async function submit(engine: Engine, opening: Opening): Promise<TransactionRecord> {
-  await insert(engine, recordOf(opening, engine.clock.atLeast, submitted))
+  const now = engine.clock.atLeast
+  const isNew = await insert(engine, recordOf(opening, now, submitted))
+  if (isNew && !now) await stamp(engine, opening.id)
   return await find(engine, opening)
+}
+
+/** Gives a record the server's time, which was not known when it was made. */
+async function stamp({ store, clock }: Engine, id: string): Promise<void> {
+  const times = { createdAt: '$$NOW', changedAt: '$$NOW', touchedAt: '$$NOW' }
+  const record = await store.records.change({ _id: id, createdAt: unknownTime }, [{ $set: times }])
+  clock.observe((record as TransactionRecord | null)?.touchedAt)
 }
 
 const submitted = { state: 'initial', token: 0 } as const

@@ -80,6 +80,7 @@ function pipelineOf({ leaseMs }: Engine, rule: TransitionRule, { claim, set, to 
     {
       $set: {
         touchedAt: '$$NOW',
+        ...(rule.from.includes('initial') ? { createdAt: timed } : {}),
         ...(isRaised ? { token: { $add: ['$token', 1] }, owner: { $literal: claim.owner } } : {}),
         ...(isRaised || rule.to === 'same' ? { until, ...applyUntil(rule, until) } : {}),
         ...literals(set ?? {}),
@@ -88,6 +89,9 @@ function pipelineOf({ leaseMs }: Engine, rule: TransitionRule, { claim, set, to 
     ...stateStages(rule.to === 'given' ? to : rule.to),
   ]
 }
+
+/** Whoever made the record may not have known the server's time. */
+const timed = { $cond: [{ $gt: ['$createdAt', never] }, '$createdAt', '$$NOW'] }
 
 /** The latest of all leases under which an `apply` may be sent. Under other leases none is. */
 function applyUntil({ to }: TransitionRule, until: Plain): Plain {

@@ -59,7 +59,11 @@ export function conforms(bench: () => Promise<Bench>): void {
     for (const { state, outcome } of await Promise.all(runs)) expect([state, outcome]).toEqual(['done', 'applied'])
     expect(await balances()).toEqual([70, 80])
     expect(await codeOf(commits.run(transfer, { id: 't', input: move(31) }))).toBe('TWO_PHASE_ID_REUSED')
-    expect(await commits.get('t')).toMatchObject({ id: 't', definition: 'transfer', input: move(30), state: 'done' })
+    const told = await commits.get('t')
+    expect(told).toMatchObject({ id: 't', definition: 'transfer', input: move(30), state: 'done' })
+    expect(told?.createdAt.getTime()).toBeGreaterThan(0)
+    expect(await commits.list()).toEqual([told])
+    expect(await commits.list({ state: 'done', olderThanMs: 60_000 })).toEqual([])
   })
 
   test('each participant has a tombstone and no entry once it has ended', async () => {
@@ -104,7 +108,8 @@ export function conforms(bench: () => Promise<Bench>): void {
 
   test('a transfer that was submitted is run by recovery, or canceled before', async () => {
     const { commits, transfer, balances } = await open()
-    expect(await commits.submit(transfer, { id: 'one', input: move(1) })).toMatchObject({ state: 'initial' })
+    const one = await commits.submit(transfer, { id: 'one', input: move(1) })
+    expect([one.state, one.createdAt.getTime() > 0]).toEqual(['initial', true])
     expect(await commits.submit(transfer, { id: 'two', input: move(2) })).toMatchObject({ outcome: 'unknown' })
     expect(await commits.cancel('two')).toMatchObject({ state: 'canceled', cause: { code: 'TWO_PHASE_CANCELED' } })
     expect(await commits.recover()).toMatchObject({ taken: 1, done: 1, canceled: 0 })
