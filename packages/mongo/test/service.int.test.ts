@@ -31,6 +31,27 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)('the service door on %s', key
     expect(await harness.store.service.collection('other').drop()).toBe(false)
   })
 
+  it('reads several collections as they were at one moment', async () => {
+    const { service: door } = harness.store
+    await Promise.all(['items', 'others'].map(name => door.collection<Item>(name).insertOne({ _id: 900, n: 1 })))
+    const { dbName: database } = service()
+    const plain = harness.plain.db(database)
+    const isIt = [{ $match: { _id: 900 } }]
+    const read = await door.snapshot(async reader => {
+      const [one] = await reader.aggregate({ database, collection: 'items' }, isIt)
+      for (const name of ['items', 'others']) {
+        await plain
+          .collection<Item>(name)
+          .updateOne({ _id: 900 }, { $inc: { n: 1 } }, { writeConcern: { w: 'majority' } })
+      }
+      const [two] = await reader.aggregate({ database, collection: 'others' }, isIt)
+      return [one?.['n'], two?.['n']]
+    })
+    expect(read).toEqual([1, 1])
+    await expect(door.snapshot(async () => Promise.reject(new Error('mine')))).rejects.toThrow('mine')
+    for (const name of ['items', 'others']) await plain.collection<Item>(name).deleteOne({ _id: 900 })
+  })
+
   it('creates a collection without a session, and within operationTimeoutMs whatever is asked for', async () => {
     const sent = vi.spyOn(Db.prototype, 'createCollection')
     onTestFinished(() => sent.mockRestore())

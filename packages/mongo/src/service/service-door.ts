@@ -8,6 +8,7 @@ import type { BlockedDocuments } from '../write/blocked-documents.ts'
 import type { Turns } from '../write/turns.ts'
 import { define } from './definition.ts'
 import type { ServiceCollection } from './service-collection.ts'
+import { readSnapshot, type SnapshotReader } from './snapshot.ts'
 
 /**
  * The door for background work, index and collection definition, and change streams. Its statements use the service pool,
@@ -22,6 +23,11 @@ export interface ServiceDoor {
    * as the definition of indexes. @throws DEFINITION_REFUSED, DEFINITION_BLOCKED (both `not-applied`)
    */
   createCollection(name: string, options?: Sessionless<CreateCollectionOptions>): Promise<void>
+  /**
+   * Reads several collections of the store as they were at one moment, which is that of the first read; for some seconds, as long as
+   * the server keeps it. No write is in it that a majority has not confirmed. @throws POOL_TIMEOUT, OPERATION_TIMEOUT, what `read` throws
+   */
+  snapshot<T>(read: (reader: SnapshotReader) => Promise<T>): Promise<T>
 }
 
 export class ServiceEntrance implements ServiceDoor, Door {
@@ -61,6 +67,10 @@ export class ServiceEntrance implements ServiceDoor, Door {
       run: ({ pool }, { ms: maxTimeMS }) => pool.client.db(database).createCollection(name, { ...given, maxTimeMS }),
       done: undefined,
     })
+  }
+
+  snapshot<T>(read: (reader: SnapshotReader) => Promise<T>): Promise<T> {
+    return readSnapshot(this, read)
   }
 
   bind(): MongoBinding {

@@ -1,8 +1,6 @@
 import { seeded } from '@strata/testkit'
 import { afterAll, expect, test } from 'vitest'
-import { inboxFaults } from '../inbox/faults.ts'
-import { outboxFaults } from '../outbox/faults.ts'
-import { transactionFaults } from '../transactions/faults.ts'
+import { everyFault } from '../every-fault.ts'
 import { findBreaches, printBreaches } from './checker.ts'
 import { Crew } from './crew.ts'
 import { CrewPool } from './crew-pool.ts'
@@ -14,11 +12,7 @@ import type { Serving } from './process/messages.ts'
 import { Round } from './round.ts'
 import { readSelection } from './selection.ts'
 
-const { faults, seeds, isWhole } = readSelection(process.env, all, [
-  ...transactionFaults,
-  ...outboxFaults,
-  ...inboxFaults,
-])
+const { faults, seeds, isWhole } = readSelection(process.env, all, everyFault)
 
 /** A job of a worker that was killed runs again within this, beside its lock and the interval of the looks: 15 s in the whole form. */
 const takeoverSlackMs = 1000

@@ -23,18 +23,18 @@ const seedRange = 2 ** 32
  * Reads what is to be run: `STRATA_FAULT` names one fault, `STRATA_SEEDS` says how many seeds and asks for the whole form, and
  * `STRATA_SEED` the first of them, drawn and told otherwise.
  *
- * @param others the faults of the suites that read the same words
+ * @param every the faults of all suites that read the same words
  * @throws for a fault that does not exist, naming those that do, and for a number of seeds that is none
  */
 export function readSelection<Fault extends Named>(
   env: NodeJS.ProcessEnv,
   all: readonly Fault[],
-  others: readonly Named[],
+  every: readonly Named[],
 ): Selection<Fault> {
   const { STRATA_FAULT: name, STRATA_SEEDS: count } = env
   const faults = name ? all.filter(fault => fault.name === name) : all
-  if (faults.length === 0 && !others.some(fault => fault.name === name)) {
-    const names = [...all, ...others].map(fault => `  ${fault.name.padEnd(22)} ${fault.about}`).join('\n')
+  if (faults.length === 0 && !every.some(fault => fault.name === name)) {
+    const names = every.map(fault => `  ${fault.name.padEnd(22)} ${fault.about}`).join('\n')
     throw new Error(`There is no fault "${name}"; the faults are:\n${names}`)
   }
   const seeds = Number(count || 1)

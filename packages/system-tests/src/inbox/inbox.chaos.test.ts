@@ -1,16 +1,13 @@
 import { seeded } from '@strata/testkit'
 import { afterAll, expect, inject, test } from 'vitest'
-import { faults as callFaults } from '../chaos/faults.ts'
 import { readSelection } from '../chaos/selection.ts'
-import { outboxFaults } from '../outbox/faults.ts'
-import { transactionFaults } from '../transactions/faults.ts'
+import { everyFault } from '../every-fault.ts'
 import { findBreaches, printBreaches } from './checker.ts'
 import { inboxFaults } from './faults.ts'
 import { addFigures, type Figures, figuresOf, printFigures } from './figures.ts'
 import { playKill } from './kill-round.ts'
 
-const others = [...callFaults, ...transactionFaults, ...outboxFaults]
-const { faults, seeds, isWhole } = readSelection(process.env, inboxFaults, others)
+const { faults, seeds, isWhole } = readSelection(process.env, inboxFaults, everyFault)
 
 const roundMsMax = 1_800_000
 

@@ -1,10 +1,8 @@
 import { type Seed, seeded } from '@strata/testkit'
 import { afterAll, expect, inject, test } from 'vitest'
 import { CrewPool } from '../chaos/crew-pool.ts'
-import { faults as callFaults } from '../chaos/faults.ts'
 import { readSelection } from '../chaos/selection.ts'
-import { inboxFaults } from '../inbox/faults.ts'
-import { transactionFaults } from '../transactions/faults.ts'
+import { everyFault } from '../every-fault.ts'
 import { Rig } from '../transactions/rig.ts'
 import { findBreaches, printBreaches } from './checker.ts'
 import { playFailover } from './failover-round.ts'
@@ -14,11 +12,7 @@ import type { OutboxHistory } from './history.ts'
 import { playKill } from './kill-round.ts'
 import { playStorm } from './storm.ts'
 
-const { faults, seeds, isWhole } = readSelection(process.env, outboxFaults, [
-  ...callFaults,
-  ...transactionFaults,
-  ...inboxFaults,
-])
+const { faults, seeds, isWhole } = readSelection(process.env, outboxFaults, everyFault)
 const isChosen = ({ name }: { readonly name: string }) => faults.some(fault => fault.name === name)
 
 const roundMsMax = 1_800_000

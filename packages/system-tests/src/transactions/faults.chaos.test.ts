@@ -1,10 +1,8 @@
 import { seeded } from '@strata/testkit'
 import { afterAll, expect, inject, test } from 'vitest'
 import { CrewPool } from '../chaos/crew-pool.ts'
-import { faults as callFaults } from '../chaos/faults.ts'
 import { readSelection } from '../chaos/selection.ts'
-import { inboxFaults } from '../inbox/faults.ts'
-import { outboxFaults } from '../outbox/faults.ts'
+import { everyFault } from '../every-fault.ts'
 import { type BreachKind, findBreaches, printBreaches } from './checker.ts'
 import type { TransactionFault } from './fault.ts'
 import { transactionFaults } from './faults.ts'
@@ -13,11 +11,7 @@ import { type Belief, RawParticipant } from './raw-participant.ts'
 import { Rig } from './rig.ts'
 import { Round, type RoundOptions } from './round.ts'
 
-const { faults, seeds } = readSelection(process.env, transactionFaults, [
-  ...callFaults,
-  ...outboxFaults,
-  ...inboxFaults,
-])
+const { faults, seeds } = readSelection(process.env, transactionFaults, everyFault)
 
 /** Far more than any round takes, the wait for servers included. */
 const roundMsMax = 1_800_000

@@ -1,0 +1,181 @@
+import { claimOf, isHeldBy } from './claim.ts'
+import type { Cause, TransactionRecord } from './record.ts'
+import { type Engine, stepMsOf } from './settings.ts'
+import { type StepEnd, takeStep } from './steps.ts'
+import { isEnd, type TransitionName, type WorkRule } from './table.ts'
+import { readRecord, transitHeld } from './transition.ts'
+
+/** How far somebody who held a claim has brought a transaction. */
+export interface Drive {
+  /** As it was last seen. */
+  readonly record: TransactionRecord
+  /**
+   * `ended`; `lost`: another has the claim, or had, and this one knows no more; `parked`: only time is missing, recovery goes on;
+   * `stuck`: noted for a person; `interrupted`: the database does not answer, or the engine stops.
+   */
+  readonly how: 'ended' | 'lost' | 'parked' | 'stuck' | 'interrupted'
+  readonly error?: unknown
+}
+
+const pauseMs = 50
+
+/** A participant's clock that is ahead by half a lease finds every step late. */
+const latesMax = 5
+
+/**
+ * Does the work of each state and makes the transition after it, until the transaction has ended or the claim is lost. Each step may be
+ * done again and each transition compares the token, so it needs to remember nothing, and may be one of several.
+ */
+export class Coordinator {
+  readonly #engine: Engine
+  readonly #signal: AbortSignal
+  /** Parts of which nothing can be under way but what this one has been answered. */
+  readonly #sole = new Set<number>()
+  #renewedAt: number
+  #lates = 0
+  /** Also where it can renew its claim, it does not try for ever: recovery does, in turns. */
+  #failingSince: number | undefined
+
+  constructor(engine: Engine, signal: AbortSignal) {
+    this.#engine = engine
+    this.#signal = signal
+    this.#renewedAt = engine.elapsedMs()
+  }
+
+  /** `record` is one whose claim was just granted. */
+  async drive(record: TransactionRecord): Promise<Drive> {
+    const claim = claimOf(record)
+    let current = record
+    while (!this.#signal.aborted) {
+      const end = await this.#round(current)
+      if ('how' in end) return end
+      if (isEnd(end.state)) return { record: end, how: 'ended' }
+      if (!isHeldBy(end, claim)) return { record: end, how: 'lost' }
+      current = end
+    }
+    return { record: await this.#letGo(current, {}).catch(() => current), how: 'interrupted' }
+  }
+
+  /** The work of one state; where the database does not answer, again and again, for as long as a lease. */
+  async #round(record: TransactionRecord): Promise<TransactionRecord | Drive> {
+    const work = this.#engine.protocol.work[record.state]
+    if (!work) return { record, how: 'lost' }
+    const { elapsedMs, leaseMs, pause } = this.#engine
+    try {
+      const end = await this.#work(record, work)
+      this.#failingSince = undefined
+      return end
+    } catch (error) {
+      this.#failingSince ??= elapsedMs()
+      if (elapsedMs() - this.#failingSince > leaseMs) {
+        return { record: await this.#letGo(record, {}).catch(() => record), how: 'interrupted', error }
+      }
+      await pause(pauseMs)
+      return (await readRecord(this.#engine, record._id).catch(() => null)) ?? record
+    }
+  }
+
+  async #work(record: TransactionRecord, work: WorkRule): Promise<TransactionRecord | Drive> {
+    if (this.#engine.elapsedMs() - this.#renewedAt > stepMsOf(this.#engine) / 2)
+      return await this.#move(record, 'renew')
+    const ends = await Promise.all(
+      record.parts.map((part, index) =>
+        takeStep(this.#engine, { record, part, work, isSole: this.#sole.has(index) }).then(end => {
+          this.#note(record, index, end)
+          return end
+        }),
+      ),
+    )
+    const unclear = ends.find(end => end.kind === 'unclear')
+    if (unclear) throw unclear.error ?? new Error('A participant changes all the time')
+    if (ends.some(end => end.kind === 'overtaken')) return await this.#reload(record)
+    if (ends.some(end => end.kind === 'late')) return await this.#again(record)
+    this.#lates = 0
+    return await this.#conclude(record, work, ends)
+  }
+
+  /** Of a first claim only: before another there may have been writes that nobody knows of. */
+  #note({ state, token }: TransactionRecord, index: number, end: StepEnd): void {
+    const isSole = state === 'pending' && token === 1 && end.kind === 'confirmed' && end.isSole === true
+    if (isSole) this.#sole.add(index)
+    else if (state === 'pending') this.#sole.delete(index)
+  }
+
+  async #conclude(
+    record: TransactionRecord,
+    work: WorkRule,
+    ends: readonly StepEnd[],
+  ): Promise<TransactionRecord | Drive> {
+    const isMissing = ends.some(end => end.kind === 'missing')
+    const isReachable = ends.every(end => end.kind !== 'unreachable')
+    const no = ends.find(end => end.kind === 'refused') ?? ends.find(end => end.kind === 'missing')
+    if (no && work.refused && isReachable) {
+      const missing = record.token === 1 ? ends.flatMap((end, index) => (end.kind === 'missing' ? [index] : [])) : []
+      return await this.#move(record, work.refused, { cause: no.cause, missing })
+    }
+    const why = ends.map((end, index) => stuckBy(record, index, end)).find(cause => cause !== undefined)
+    if (why) return await this.#stick(record, why)
+    const next = await this.#move(record, work.confirmed, {}, isMissing)
+    // It is still held, and has not moved: what may come late has to be waited for, without keeping anybody.
+    if (!('how' in next) && isMissing && next.state === record.state) return await this.#park(next)
+    return next
+  }
+
+  async #move(
+    record: TransactionRecord,
+    name: TransitionName,
+    set = {},
+    isMissing = false,
+  ): Promise<TransactionRecord | Drive> {
+    const asked = this.#engine.elapsedMs()
+    const at = { id: record._id, claim: claimOf(record), set, isMissing }
+    const { record: next } = await transitHeld(this.#engine, name, at)
+    if (name === 'renew') this.#renewedAt = asked
+    return next ?? { record, how: 'lost' }
+  }
+
+  async #again(record: TransactionRecord): Promise<TransactionRecord | Drive> {
+    this.#lates += 1
+    if (this.#lates <= latesMax) return await this.#move(record, 'renew')
+    const error = new Error('A participant finds every step late: its clock is ahead by half of leaseMs or more')
+    return { record: await this.#letGo(record, {}), how: 'interrupted', error }
+  }
+
+  async #reload(record: TransactionRecord): Promise<TransactionRecord | Drive> {
+    await this.#engine.pause(pauseMs)
+    return (await readRecord(this.#engine, record._id)) ?? { record, how: 'lost' }
+  }
+
+  async #stick(record: TransactionRecord, why: Cause): Promise<Drive> {
+    const stuck = { $mergeObjects: [{ $literal: why }, { at: '$$NOW' }] }
+    return { record: await this.#letGo(record, { stuck }), how: 'stuck' }
+  }
+
+  async #park(record: TransactionRecord): Promise<Drive> {
+    return { record: await this.#letGo(record, {}), how: 'parked' }
+  }
+
+  /** Gives the claim back, so that whoever looks next has it. What was sent under it goes by its own deadline. */
+  async #letGo(record: TransactionRecord, set: object): Promise<TransactionRecord> {
+    const mine = { _id: record._id, token: record.token, state: record.state }
+    const update = [{ $set: { ...set, touchedAt: '$$NOW', owner: '$$REMOVE', until: '$$REMOVE' } }]
+    return ((await this.#engine.store.records.change(mine, update)) ?? record) as TransactionRecord
+  }
+}
+
+/** What a person has to look at: a step that has to be made, and cannot. */
+function stuckBy(
+  { state, missing = [], applyUntil }: TransactionRecord,
+  index: number,
+  end: StepEnd,
+): Cause | undefined {
+  if (end.kind === 'refused' || end.kind === 'unreachable') return end.cause
+  if (end.kind !== 'missing' || state !== 'canceling') return undefined
+  // Before the first claim nothing can have been applied; in force, what was applied went with its document.
+  if (missing.includes(index) || applyUntil === undefined) return undefined
+  return {
+    ...end.cause,
+    code: 'TWO_PHASE_PARTICIPANT_VANISHED',
+    message: `${end.cause.message} any more, or never did: it is not known whether it was applied. Correct what has to be, then resolve`,
+  }
+}

@@ -1,0 +1,41 @@
+import { type DbContext, hasCode } from '@strata/db-context'
+import { consistencyError } from '../errors.ts'
+
+const idLengthMax = 200
+
+/** @throws TWO_PHASE_ID_INVALID */
+export function checkId(id: unknown): string {
+  if (typeof id === 'string' && id.length > 0 && id.length <= idLengthMax && id.isWellFormed()) return id
+  const got = typeof id === 'string' ? `${id.length} characters` : typeof id
+  throw consistencyError(
+    'TWO_PHASE_ID_INVALID',
+    `Id of a transaction is ${got}, expected a well-formed text of 1 to ${idLengthMax} characters`,
+    { details: { got: typeof id === 'string' ? id.slice(0, 100) : typeof id } },
+  )
+}
+
+/**
+ * What it writes would stay when the transaction around it is rolled back, and it could wait for a document that this one holds.
+ *
+ * @throws TWO_PHASE_IN_TRANSACTION
+ */
+export function refuseTransaction(db: Pick<DbContext, 'current'>, verb: string): void {
+  const transaction = currentTransaction(db)
+  if (!transaction) return
+  throw consistencyError(
+    'TWO_PHASE_IN_TRANSACTION',
+    `A two-phase commit was asked to ${verb} inside transaction ${transaction.name ?? transaction.id}: it would not be rolled back ` +
+      'with it. Do it before, or after it has committed',
+    { details: { transaction: transaction.id, verb } },
+  )
+}
+
+function currentTransaction(db: Pick<DbContext, 'current'>) {
+  try {
+    return db.current.transaction
+  } catch (error) {
+    // Outside any unit of work there is none.
+    if (hasCode(error, 'CONTEXT_MISSING')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,54 @@
+import type { InDoubt } from './metrics.ts'
+import type { TransactionRecord } from './record.ts'
+import { limitOf } from './recovery.ts'
+import type { Engine } from './settings.ts'
+import { type TransactionState, transactionStates } from './table.ts'
+
+export interface ListOptions {
+  readonly state?: TransactionState
+  /** Those that have been in their state for so long, in milliseconds of the server's clock; default 0. */
+  readonly olderThanMs?: number
+  /** True: only those that a person has to look at. */
+  readonly stuck?: boolean
+  /** Default 100, at most 1,000. */
+  readonly limit?: number
+}
+
+/** Those longest in their state first. */
+export async function listRecords(engine: Engine, options: ListOptions): Promise<TransactionRecord[]> {
+  const { state, olderThanMs = 0, stuck } = options
+  const age = { $lte: ['$changedAt', { $subtract: ['$$NOW', olderThanMs] }] }
+  const records = await engine.store.records.aggregate([
+    {
+      $match: {
+        // Merged from the index of each state.
+        state: { $in: state === undefined ? [...transactionStates] : [state] },
+        ...(stuck ? { open: true, stuck: { $exists: true } } : {}),
+        ...(olderThanMs > 0 ? { $expr: age } : {}),
+      },
+    },
+    { $sort: { changedAt: 1 } },
+    { $limit: limitOf(options) },
+  ])
+  return records as unknown as TransactionRecord[]
+}
+
+/** What counts are of at most: more is more than anybody waits for. */
+const countMax = 100_000
+
+export async function inDoubt({ store }: Engine): Promise<InDoubt[]> {
+  const groups = await store.records.aggregate([
+    // The range is all of the index.
+    { $match: { open: true, touchedAt: { $gte: new Date(0) } } },
+    { $limit: countMax },
+    {
+      $group: {
+        _id: '$state',
+        count: { $sum: 1 },
+        oldestSeconds: { $max: { $divide: [{ $subtract: ['$$NOW', '$changedAt'] }, 1000] } },
+        stuck: { $sum: { $cond: [{ $ifNull: ['$stuck', false] }, 1, 0] } },
+      },
+    },
+  ])
+  return groups.map(({ _id, ...rest }) => ({ state: String(_id), ...rest }) as InDoubt)
+}

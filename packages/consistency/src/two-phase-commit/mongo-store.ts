@@ -1,0 +1,104 @@
+import type { MongoDatasource, ServiceCollection, SnapshotReader } from '@strata/mongo'
+import { ensureCollection, ensureExpiry } from '../expiring-rows.ts'
+import type { Participant } from './participant.ts'
+import type { Documents, Moment, Plain, Store } from './port.ts'
+import { recordVersion } from './record.ts'
+
+/** What another try would meet again: the update, or the document that it makes, is wrong. */
+const refusals = new Set([
+  2, 9, 14, 28, 40, 52, 54, 56, 66, 73, 121, 10_334, 16_837, 16_840, 17_280, 17_419, 17_420, 31_034, 51_270, 4_896_700,
+])
+
+const duplicateKey = 11_000
+const primary = { readPreference: 'primary', readConcern: { level: 'majority' } } as const
+
+/**
+ * Transactions on MongoDB, on the service pools: never part of a transaction around the call. Reads come from the primary and show what
+ * a majority has, which every write before was answered by, also one that has matched nothing.
+ */
+export class MongoStore implements Store {
+  readonly records: Documents
+  readonly #datasource: MongoDatasource
+  readonly #collection: string
+
+  constructor(datasource: MongoDatasource, collection: string) {
+    this.#datasource = datasource
+    this.#collection = collection
+    this.records = documentsOf(datasource.service.collection(collection))
+  }
+
+  participant({ datasource, collection }: Participant): Documents {
+    return documentsOf(datasource.service.collection(collection))
+  }
+
+  placeOf({ datasource, collection }: Participant): string {
+    return `${datasource.key} ${datasource.service.collection(collection).namespace}`
+  }
+
+  isRefusal(error: unknown): boolean {
+    if (!(error instanceof Error && 'code' in error)) return false
+    return error.code === 'DOCUMENT_TOO_LARGE' || (typeof error.code === 'number' && refusals.has(error.code))
+  }
+
+  isOneCluster({ datasource }: Participant): boolean {
+    return datasource.key === this.#datasource.key
+  }
+
+  moment<T>(read: (moment: Moment) => Promise<T>): Promise<T> {
+    return this.#datasource.service.snapshot(reader =>
+      read({
+        records: snapshotOf(reader, this.#datasource, this.#collection),
+        participant: ({ datasource, collection }) => snapshotOf(reader, datasource, collection),
+      }),
+    )
+  }
+
+  async ensureIndexes(windowMs: number): Promise<void> {
+    await ensureExpiry(this.#datasource, { collection: this.#collection, field: 'endedAt', windowMs })
+    await this.#datasource.service.collection(this.#collection).createIndexes([
+      { key: { touchedAt: 1 }, name: 'open', partialFilterExpression: { open: true } },
+      { key: { state: 1, changedAt: 1 }, name: 'state' },
+      { key: { v: 1 }, name: 'newer', partialFilterExpression: { v: { $gt: recordVersion } } },
+    ])
+  }
+
+  async ensureParticipants(participants: Iterable<Participant>): Promise<void> {
+    for (const { datasource, collection } of participants) await ensureCollection(datasource, collection)
+  }
+}
+
+const snapshotOf = (
+  reader: SnapshotReader,
+  datasource: MongoDatasource,
+  collection: string,
+): Pick<Documents, 'aggregate'> => {
+  const source = { database: datasource.service.collection(collection).dbName, collection }
+  return { aggregate: pipeline => reader.aggregate(source, pipeline.map(mutable)) }
+}
+
+function documentsOf(collection: ServiceCollection): Documents {
+  return {
+    async insert(document) {
+      try {
+        await collection.insertOne({ ...document })
+        return true
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === duplicateKey) return false
+        throw error
+      }
+    },
+    async update(filter, update, { timeoutMs } = {}) {
+      const options = timeoutMs === undefined ? {} : { maxTimeMS: timeoutMs }
+      const { matchedCount } = await collection.updateOne(filter, updateOf(update) as never, options)
+      return matchedCount > 0
+    },
+    async change(filter, pipeline) {
+      return await collection.findOneAndUpdate(filter, updateOf(pipeline) as never, { returnDocument: 'after' })
+    },
+    aggregate: async pipeline => await collection.aggregate(pipeline.map(mutable), primary).toArray(),
+  }
+}
+
+const mutable = (document: Plain) => ({ ...document })
+const updateOf = (update: Plain | readonly Plain[]) => (isPipeline(update) ? update.map(mutable) : mutable(update))
+const isPipeline = (update: Plain | readonly Plain[]): update is readonly Plain[] => Array.isArray(update)

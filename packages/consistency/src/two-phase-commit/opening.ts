@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto'
+import { consistencyError } from '../errors.ts'
+import type { Order } from './parts.ts'
+import { recordVersion, type TransactionRecord } from './record.ts'
+import type { Engine } from './settings.ts'
+import { readRecord, transit } from './transition.ts'
+
+export interface Opening {
+  readonly id: string
+  readonly order: Order
+  readonly reverseOf?: string
+}
+
+export interface Opened {
+  readonly record: TransactionRecord
+  /** Whether the claim is the caller's. */
+  readonly isMine: boolean
+}
+
+/**
+ * Makes the record, or finds it. Claimed at once where the server's clock is known, in one round trip: the lease and the deadline of
+ * steps go by that. Otherwise made first and claimed then.
+ *
+ * @throws TWO_PHASE_ID_REUSED
+ */
+export async function open(engine: Engine, opening: Opening): Promise<Opened> {
+  const owner = randomUUID()
+  const now = engine.clock.atLeast
+  const until = now && new Date(now.getTime() + engine.leaseMs)
+  const claim = { state: 'pending', token: 1, owner, until, applyUntil: until } as const
+  const isNew = await insert(engine, recordOf(opening, now, until ? claim : submitted))
+  if (isNew && now && until) {
+    return { record: recordOf(opening, now, claim) as unknown as TransactionRecord, isMine: true }
+  }
+  const started = isNew ? await transit(engine, 'start', { id: opening.id, claim: { owner } }) : null
+  const record = started ?? (await find(engine, opening))
+  // Also where the answer to the insert was lost.
+  return { record, isMine: record.owner === owner }
+}
+
+const triesMax = 4
+const pauseMs = 50
+
+/** An insert may be sent again: it is there once. */
+async function insert({ store, pause }: Engine, record: object): Promise<boolean> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await store.records.insert({ ...record })
+    } catch (error) {
+      if (tries === triesMax || store.isRefusal(error)) throw error
+      await pause(pauseMs * tries)
+    }
+  }
+}
+
+/** Makes the record for others to run. @throws TWO_PHASE_ID_REUSED */
+export async function submit(engine: Engine, opening: Opening): Promise<TransactionRecord> {
+  const now = engine.clock.atLeast
+  const isNew = await insert(engine, recordOf(opening, now, submitted))
+  if (isNew && !now) await stamp(engine, opening.id)
+  return await find(engine, opening)
+}
+
+/** Gives a record the server's time, which was not known when it was made. */
+async function stamp({ store, clock }: Engine, id: string): Promise<void> {
+  const times = { createdAt: '$$NOW', changedAt: '$$NOW', touchedAt: '$$NOW' }
+  const record = await store.records.change({ _id: id, createdAt: unknownTime }, [{ $set: times }])
+  clock.observe((record as TransactionRecord | null)?.touchedAt)
+}
+
+const submitted = { state: 'initial', token: 0 } as const
+
+/** The oldest there is, until somebody claims it: no clock is known. */
+const unknownTime = new Date(0)
+
+function recordOf({ id, order, reverseOf }: Opening, now = unknownTime, start: object = submitted) {
+  return {
+    _id: id,
+    v: recordVersion,
+    ...order,
+    open: true,
+    createdAt: now,
+    changedAt: now,
+    touchedAt: now,
+    ...(reverseOf === undefined ? {} : { reverseOf }),
+    ...start,
+  }
+}
+
+/** @throws TWO_PHASE_ID_REUSED, TWO_PHASE_NOT_FOUND */
+async function find(engine: Engine, { id, order, reverseOf }: Opening): Promise<TransactionRecord> {
+  const record = await readRecord(engine, id)
+  if (!record) throw notFound(id)
+  if (record.hash === order.hash && record.reverseOf === reverseOf) return record
+  throw consistencyError(
+    'TWO_PHASE_ID_REUSED',
+    `Transaction ${id} is another one, of ${record.definition} with another input: nothing was done. Take another id`,
+    { details: { id, definition: record.definition } },
+  )
+}
+
+export const notFound = (id: string) =>
+  consistencyError('TWO_PHASE_NOT_FOUND', `There is no transaction ${id.slice(0, 200)}, or its window is over`, {
+    details: { id },
+  })

@@ -1,0 +1,122 @@
+import { errorOf } from './fault.ts'
+import type { Cause, TransactionRecord } from './record.ts'
+import { faultOf, recordVersion } from './record.ts'
+import type { Runs } from './runs.ts'
+import type { Engine } from './settings.ts'
+import { transactionStates } from './table.ts'
+import { isFree } from './transition.ts'
+
+export interface RecoverOptions {
+  /** Those that nobody has touched for so long, in milliseconds of the server's clock; default 0, since nobody has their claims. */
+  readonly olderThanMs?: number
+  /** How many it looks at; default 100, at most 1,000. The rest is the next one's. */
+  readonly limit?: number
+}
+
+/** One that a person has to look at. */
+export interface Faulty {
+  readonly id: string
+  readonly cause: Cause
+}
+
+export interface Recovery {
+  /** How many were taken up. */
+  readonly taken: number
+  readonly done: number
+  readonly canceled: number
+  /** Taken up by another meanwhile, or with a part of their way still to go. */
+  readonly open: number
+  /** Nothing was done about these now; the others were gone on with. */
+  readonly faulty: readonly Faulty[]
+}
+
+const atOnce = 4
+const openStates = transactionStates.filter(state => state !== 'done' && state !== 'canceled')
+
+/** One bounded look for transactions that nobody works on. Safe anywhere, any number of times: each is claimed first. */
+export async function recover(engine: Engine, runs: Runs, options: RecoverOptions): Promise<Recovery> {
+  const records = await candidates(engine, options)
+  const ends: Partial<Recovery>[] = []
+  const left = records.values()
+  const work = async () => {
+    for (const record of left) ends.push(await takeUp(engine, runs, record))
+  }
+  await Promise.all(Array.from({ length: atOnce }, work))
+  const sum = (of: 'taken' | 'done' | 'canceled' | 'open') => ends.reduce((all, end) => all + (end[of] ?? 0), 0)
+  const faulty = [...ends.flatMap(end => end.faulty ?? []), ...(await unreadable(engine, options))]
+  return { taken: sum('taken'), done: sum('done'), canceled: sum('canceled'), open: sum('open'), faulty }
+}
+
+async function takeUp(engine: Engine, runs: Runs, record: TransactionRecord): Promise<Partial<Recovery>> {
+  const fault = faultOf(record)
+  if (fault !== undefined) return { faulty: [await noteFault(engine, record, fault)] }
+  try {
+    const drive = await runs.takeUp(record)
+    if (!drive) return {}
+    const { state, stuck } = drive.record
+    if (drive.how === 'stuck' && stuck) return { taken: 1, faulty: [{ id: record._id, cause: stuck }] }
+    if (drive.how === 'ended') return state === 'done' ? { taken: 1, done: 1 } : { taken: 1, canceled: 1 }
+    return { taken: 1, open: 1 }
+  } catch (error) {
+    return { faulty: [{ id: record._id, cause: errorOf(error) }] }
+  }
+}
+
+/** Oldest first. Whatever is looked at goes to the end, so that what cannot be ended keeps nobody from the rest. */
+async function candidates(engine: Engine, options: RecoverOptions): Promise<TransactionRecord[]> {
+  const records = await engine.store.records.aggregate([
+    {
+      $match: {
+        open: true,
+        v: recordVersion,
+        state: { $in: openStates },
+        definition: { $in: [...engine.definitions] },
+        $expr: { $and: [isFree, isOld(options)] },
+      },
+    },
+    { $sort: { touchedAt: 1 } },
+    { $limit: limitOf(options) },
+  ])
+  return records as unknown as TransactionRecord[]
+}
+
+export const isOld = ({ olderThanMs = 0 }: RecoverOptions) => ({
+  $lte: ['$touchedAt', { $subtract: ['$$NOW', olderThanMs] }],
+})
+
+export const limitOf = ({ limit = 100 }: RecoverOptions): number => Math.max(1, Math.min(1000, Math.floor(limit)))
+
+/** What this version does not touch. */
+async function unreadable(engine: Engine, options: RecoverOptions): Promise<Faulty[]> {
+  const known = { $in: [...engine.definitions] }
+  const strange = [
+    { v: { $gt: recordVersion } },
+    { state: { $nin: [...transactionStates] } },
+    // The range is all of the index.
+    { open: true, touchedAt: { $gte: new Date(0) }, definition: { $not: known } },
+  ]
+  const records = await engine.store.records.aggregate([
+    { $match: { $or: strange, $expr: isOld(options) } },
+    { $limit: limitOf(options) },
+  ])
+  return (records as unknown as TransactionRecord[]).map(record => ({ id: record._id, cause: causeOf(record) }))
+}
+
+function causeOf(record: TransactionRecord): Cause {
+  const fault = faultOf(record)
+  if (fault !== undefined) return invalid(record._id, fault)
+  const message = `Transaction ${record._id} is of ${record.definition}, which this process does not have`
+  return { code: 'TWO_PHASE_DEFINITION_UNKNOWN', message }
+}
+
+const invalid = (id: string, fault: string): Cause => ({
+  code: 'TWO_PHASE_RECORD_INVALID',
+  message: `Record of transaction ${id} cannot be read: ${fault}. Nothing was done; update this process, or resolve it`,
+})
+
+async function noteFault({ store }: Engine, { _id: id, token }: TransactionRecord, fault: string): Promise<Faulty> {
+  const cause = invalid(id, fault)
+  const stuck = { $mergeObjects: [{ $literal: cause }, { at: '$$NOW' }] }
+  await store.records.change({ _id: id, token }, [{ $set: { stuck, touchedAt: '$$NOW' } }])
+  return { id, cause }
+}

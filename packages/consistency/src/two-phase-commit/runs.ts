@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto'
+import { deadlineIn, remainingMs } from '@strata/db-context'
+import { consistencyError } from '../errors.ts'
+import { outside } from '../outbox/outside.ts'
+import { Coordinator, type Drive } from './coordinator.ts'
+import { observeEnd } from './metrics.ts'
+import type { TransactionRecord } from './record.ts'
+import type { Engine } from './settings.ts'
+import { isEnd } from './table.ts'
+import { readRecord, transit } from './transition.ts'
+
+const pauseMsFirst = 20
+const pauseMsMax = 500
+
+/** The drives of one engine: each runs to its end whoever still waits for it. */
+export class Runs {
+  readonly #engine: Engine
+  readonly #stop = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  get isStopped(): boolean {
+    return this.#stop.signal.aborted
+  }
+
+  /** Works on a transaction whose claim was just granted. */
+  drive(record: TransactionRecord): Promise<Drive> {
+    return outside(async () => {
+      const driving = new Coordinator(this.#engine, this.#stop.signal).drive(record)
+      this.#running.add(driving)
+      try {
+        const drive = await driving
+        if (drive.how === 'ended') observeEnd(drive.record)
+        return drive
+      } finally {
+        this.#running.delete(driving)
+      }
+    })
+  }
+
+  /** Claims a transaction, if nobody has it, and works on it. @returns null where somebody has */
+  async takeUp(record: TransactionRecord): Promise<Drive | null> {
+    const name = record.state === 'initial' ? 'start' : 'take-over'
+    const claimed = await transit(this.#engine, name, { id: record._id, claim: { owner: randomUUID() } })
+    return claimed && (await this.drive(claimed))
+  }
+
+  /**
+   * The transaction once it has ended, or as it is at the deadline. Takes it up when whoever has it is gone. The first drive, if there
+   * is one, goes on behind the deadline.
+   *
+   * @throws TWO_PHASE_INTERRUPTED
+   */
+  async follow(first: TransactionRecord, driving: Promise<Drive> | undefined, deadlineMs: number) {
+    if (!driving && isOver(first)) return first
+    const deadline = deadlineIn(deadlineMs)
+    let drive: Drive | null | undefined = await within(driving, remainingMs(deadline))
+    let record = seen(drive) ?? first
+    for (let pauseMs = pauseMsFirst; !isOver(record, drive); pauseMs = Math.min(pauseMs * 1.5, pauseMsMax)) {
+      const leftMs = remainingMs(deadline)
+      if (leftMs > 0) await this.#engine.pause(Math.min(pauseMs, leftMs))
+      record = (await readRecord(this.#engine, record._id)) ?? record
+      if (isOver(record) || leftMs <= 0 || this.isStopped) return record
+      drive = await within(this.takeUp(record), remainingMs(deadline))
+      record = seen(drive) ?? record
+    }
+    return record
+  }
+
+  /** Lets what runs go on for so long, and gives up the rest: its claims run out, and others take it over. */
+  async stop(deadlineMs: number): Promise<void> {
+    await within(Promise.allSettled([...this.#running]), deadlineMs)
+    this.#stop.abort()
+    await within(Promise.allSettled([...this.#running]), deadlineMs)
+  }
+}
+
+/** @returns undefined where it has not ended in time; an error that comes later is the caller's no more */
+export async function within<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> {
+  if (!work) return undefined
+  const late = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => late.resolve(undefined), Math.max(0, Math.min(ms, 2 ** 31 - 1)))
+  work.catch(() => {})
+  try {
+    return await Promise.race([work, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Whoever waits for it has nothing to wait for: it has ended, or only time or a person can. */
+const isOver = ({ state, stuck }: TransactionRecord, drive?: Drive | null) =>
+  isEnd(state) || stuck !== undefined || drive?.how === 'parked'
+
+/** @throws TWO_PHASE_INTERRUPTED */
+function seen(drive: Drive | null | undefined): TransactionRecord | undefined {
+  if (drive?.how === 'interrupted') throw interrupted(drive.record, drive.error)
+  return drive?.record
+}
+
+function interrupted({ _id: id, state }: TransactionRecord, cause: unknown) {
+  const why = cause === undefined ? 'the engine was stopped' : 'there was no going on'
+  return consistencyError(
+    'TWO_PHASE_INTERRUPTED',
+    `Transaction ${id} was ${state} when ${why}: run it again with its id, or leave it to recovery`,
+    { details: { id, state }, cause },
+  )
+}

@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto'
+import { consistencyError } from '../errors.ts'
+import { claimOf } from './claim.ts'
+import { notFound, type Opening } from './opening.ts'
+import { reversed } from './parts.ts'
+import type { TransactionRecord } from './record.ts'
+import { faultOf, type Resolution } from './record.ts'
+import type { Runs } from './runs.ts'
+import type { Engine } from './settings.ts'
+import { entriesField, tombstonesField } from './step-statement.ts'
+import { type EndState, isEnd, outcomes, resolutions, transactionStates } from './table.ts'
+import { readRecord, transit } from './transition.ts'
+
+/** @throws TWO_PHASE_NOT_FOUND */
+export async function existing(engine: Engine, id: string): Promise<TransactionRecord> {
+  const record = await readRecord(engine, id)
+  if (!record) throw notFound(id)
+  return record
+}
+
+/**
+ * From here on it is not going to be in force, whoever works on it: what is left is to reverse what was applied.
+ *
+ * @throws TWO_PHASE_TOO_LATE, TWO_PHASE_NOT_FOUND, TWO_PHASE_RECORD_INVALID
+ */
+export async function cancel(engine: Engine, runs: Runs, { id, deadlineMs }: { id: string; deadlineMs: number }) {
+  const cause = { code: 'TWO_PHASE_CANCELED', message: `Transaction ${id} was canceled before it was in force` }
+  for (let tries = 0; ; tries += 1) {
+    const claimed = await transit(engine, 'cancel', { id, claim: { owner: randomUUID() }, set: { cause } })
+    if (claimed) return await runs.follow(claimed, runs.drive(claimed), deadlineMs)
+    const record = await existing(engine, id)
+    const fault = faultOf(record)
+    if (fault !== undefined) throw unreadable(id, fault)
+    if (outcomes[record.state] === 'applied') throw tooLate(record)
+    // It came into being between the two statements.
+    const mayBeCanceled = engine.protocol.transitions.cancel.from.includes(record.state)
+    if (!mayBeCanceled || tries === triesMax) return await runs.follow(record, undefined, deadlineMs)
+  }
+}
+
+const triesMax = 5
+
+/** What makes the reverse of a transaction that is done. @throws TWO_PHASE_NOT_DONE, TWO_PHASE_NOT_FOUND, TWO_PHASE_RECORD_INVALID */
+export async function reverseOf(engine: Engine, id: string): Promise<Opening> {
+  const record = await existing(engine, id)
+  const fault = faultOf(record)
+  if (fault !== undefined) throw unreadable(id, fault)
+  if (record.state !== 'done') throw notDone(record)
+  const { definition, input, hash } = record
+  const order = { definition, input, hash, parts: record.parts.map(reversed) }
+  return { id: reverseId(id), order, reverseOf: id }
+}
+
+export const reverseId = (id: string): string => `${id}:reverse`
+
+export interface Resolve extends Resolution {
+  readonly id: string
+  /** What it is to be: `done` of one that is in force, else `canceled`. */
+  readonly as: EndState
+}
+
+/**
+ * Ends one that is stuck. What it still has on documents is removed without any effect: whoever calls this has corrected them.
+ *
+ * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_FOUND
+ */
+export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Promise<TransactionRecord> {
+  const found = await existing(engine, id)
+  const isKnown = transactionStates.includes(found.state)
+  if (isKnown && !(found.stuck && resolutions[found.state]?.includes(as))) throw notStuck(found, as)
+  const isClaimed = isKnown && found.state !== 'initial'
+  const record = isClaimed ? await transit(engine, 'take-over', { id, claim: { owner: randomUUID() } }) : found
+  if (!record) throw notStuck(found, as)
+  for (const part of Array.isArray(record.parts) ? record.parts : []) {
+    const participant = engine.participants.get(part?.participant)
+    if (participant) await clear({ documents: engine.store.participant(participant), id: part.id, record, as })
+  }
+  const resolved = { by, ...(note === undefined ? {} : { note }) }
+  const strange = isKnown ? {} : { from: found.state }
+  const ended = await transit(engine, 'resolve', { id, claim: claimOf(record), to: as, set: { resolved }, ...strange })
+  if (!ended) throw notStuck(record, as)
+  return ended
+}
+
+interface Clearing {
+  readonly documents: ReturnType<Engine['store']['participant']>
+  readonly id: unknown
+  readonly record: TransactionRecord
+  readonly as: EndState
+}
+
+/** Takes the entry from a document, and leaves a tombstone: an `apply` that is under way must not come after it. */
+async function clear({ documents, id, record, as }: Clearing): Promise<void> {
+  const tombstone = { id: record._id, outcome: as, until: record.applyUntil ?? new Date(0) }
+  await documents.update(
+    { _id: { $eq: id } },
+    { $pull: { [entriesField]: { id: record._id } }, $push: { [tombstonesField]: tombstone } },
+  )
+}
+
+const tooLate = ({ _id: id, state }: TransactionRecord) =>
+  consistencyError(
+    'TWO_PHASE_TOO_LATE',
+    `Transaction ${id} is ${state}, it cannot be canceled any more: reverse(${JSON.stringify(id)}) makes one with the roles exchanged`,
+    { details: { id, state } },
+  )
+
+const notDone = ({ _id: id, state }: TransactionRecord) =>
+  consistencyError('TWO_PHASE_NOT_DONE', `Transaction ${id} is ${state}, and only what is done can be reversed`, {
+    details: { id, state },
+    transient: state === 'applied',
+  })
+
+function notStuck({ _id: id, state, stuck }: TransactionRecord, as: EndState) {
+  const why = stuck ? `cannot be resolved to ${as}, or somebody works on it` : 'is not stuck: recovery ends it'
+  return consistencyError('TWO_PHASE_NOT_STUCK', `Transaction ${id} is ${String(state)} and ${why}`, {
+    details: { id, state, as, isEnd: isEnd(state) },
+  })
+}
+
+const unreadable = (id: string, fault: string) =>
+  consistencyError(
+    'TWO_PHASE_RECORD_INVALID',
+    `Record of transaction ${id} cannot be read: ${fault}. Nothing was done`,
+    {
+      details: { id, fault },
+    },
+  )
