@@ -17,7 +17,6 @@ const statuses: ReadonlyMap<string, number> = new Map(
     BODY_TOO_LARGE: 413,
     CALL_EXPIRED: 504,
     CALL_TIMEOUT: 504,
-    DEADLINE_EXCEEDED: 504,
     ENROLMENT_CANCELLED: 409,
     EXPECTATION_UNSUPPORTED: 417,
     HEADERS_TOO_LARGE: 431,
@@ -25,17 +24,19 @@ const statuses: ReadonlyMap<string, number> = new Map(
     IDEMPOTENCY_IN_PROGRESS: 409,
     IDEMPOTENCY_KEY_REUSED: 422,
     INSUFFICIENT_FUNDS: 409,
-    LOCK_TIMEOUT: 503,
     MEDIA_TYPE_UNSUPPORTED: 415,
     POOL_TIMEOUT: 503,
     QUEUE_STOPPED: 503,
     REQUEST_INVALID: 400,
     REQUEST_TIMEOUT: 408,
-    RETRIES_EXHAUSTED: 503,
     ROUTE_NOT_FOUND: 404,
     STOPPED: 503,
     STUDENT_NOT_FOUND: 404,
-    TRANSACTION_TIMEOUT: 504,
+    TRANSFER_CANCELED: 409,
+    TRANSFER_ID_REUSED: 409,
+    TRANSFER_IN_FORCE: 409,
+    TRANSFER_NOT_DONE: 409,
+    TRANSFER_NOT_FOUND: 404,
     URL_INVALID: 400,
   }),
 )
@@ -69,6 +70,7 @@ export const problemSchema = z
     outcome: z.enum(['applied', 'not-applied', 'unknown']).describe('What became of the work'),
     transient: z.boolean().describe('Whether the same request may succeed later as it is'),
     detail: z.string(),
+    id: z.string().optional().describe('Of what the request has made all the same: a transfer that was canceled'),
   })
   .meta({
     id: 'Problem',
@@ -93,7 +95,7 @@ export function statusOf(code: string): number {
 
 /** What a client is told of an error: nothing of an unforeseen one but that it is in the log, and never a stack. */
 export function problemOf(error: unknown, requestId: string): Problem {
-  const { code, outcome, transient, message } = typed(error, requestId)
+  const { code, outcome, transient, message, details } = typed(error, requestId)
   const status = statusOf(code)
   return {
     type: `urn:strata:problem:${code.toLowerCase().replaceAll('_', '-')}`,
@@ -103,6 +105,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
     outcome,
     transient,
     detail: message,
+    ...(code in schoolErrors && typeof details?.['id'] === 'string' ? { id: details['id'] } : {}),
   }
 }
 
@@ -115,6 +118,7 @@ interface Typed {
   readonly outcome: Outcome
   readonly transient: boolean
   readonly message: string
+  readonly details?: Readonly<Record<string, unknown>>
 }
 
 function typed(error: unknown, requestId: string): Typed {
