@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { killedHolder } from './scenarios/killed-holder.ts'
+import type { ScenarioShape } from './scenarios/scenario.ts'
 import { findScenario } from './scenarios/scenarios.ts'
 import { type Flags, settingsFrom } from './settings.ts'
 
@@ -52,4 +53,35 @@ test('sizes beyond what is possible are refused, not cut', () => {
   const usage = expect.objectContaining({ code: 'USAGE', message: expect.stringContaining('--lanes') })
   expect(() => settings('pool', { roots: 600, depth: 2 })).toThrow(usage)
   expect(settings('pool', { roots: 600, depth: 2, lanes: 10 }).lanes).toBe(10)
+})
+
+const owning: ScenarioShape = {
+  name: 'owning',
+  scarce: 'nothing',
+  topology: 'replica-set',
+  depth: { min: 1, default: 1 },
+  flags: {
+    transfers: { about: 'transfers', default: 5, min: 1, max: 9000 },
+    mode: { about: 'what moves', default: 'slow', choices: ['slow', 'fast'] },
+  },
+  roots: ({ transfers }) => Number(transfers),
+  processes: ({ mode }) => (mode === 'fast' ? 4 : 2),
+  ample: 16,
+  deadlineMs: 60_000,
+}
+
+test('flags of its own decide what they say they do', () => {
+  const defaults = { own: { transfers: 5, mode: 'slow' }, roots: 5, processes: 2, pool: 16, deadlineMs: 60_000 }
+  expect(settingsFrom({ isolation: 'levels' }, owning)).toMatchObject(defaults)
+  const given = settingsFrom({ isolation: 'levels', own: { transfers: 5000, mode: 'fast' }, deadlineMs: 100 }, owning)
+  expect(given).toMatchObject({ roots: 5000, processes: 4, pool: 16, deadlineMs: 100 })
+})
+
+test.each([
+  [{ roots: 3 }, '--roots'],
+  [{ processes: 3 }, '--processes'],
+  [{ own: { killEveryMs: 3 } }, 'no flag --kill-every-ms'],
+])('%j is refused where they decide', (given, text) => {
+  const usage = expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(text) })
+  expect(() => settingsFrom({ isolation: 'levels', ...given }, owning)).toThrow(usage)
 })

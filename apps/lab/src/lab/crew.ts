@@ -1,3 +1,4 @@
+import { type Seed, seeded } from '@strata/testkit'
 import { LabError } from '../lab-error.ts'
 import { addCounts, type BeforeGate, type Peak, type RootEnd, type StrangersEnd, type Symptoms } from '../outcome.ts'
 import { ActorProcess, type Told } from '../process/actor-process.ts'
@@ -28,6 +29,8 @@ export class Crew implements AsyncDisposable {
   readonly #peaks = new Map<string, Peak>()
   #hasBesideEnded = false
   #ground: Pick<Ground, 'killPrimary'> | undefined
+  #open = (_: ActorProcess): Promise<void> => Promise.reject(new LabError('RUN_FAILED', 'Nothing is open yet'))
+  #draw: Seed | undefined
 
   private constructor(roots: number) {
     this.#roots = roots
@@ -46,11 +49,12 @@ export class Crew implements AsyncDisposable {
     this.#ground = ground
     const { run, mongoUrl, redisUrl } = ground
     const shared = { settings, run, mongoUrl, redisUrl }
-    const open = (actor: ActorProcess) => {
+    this.#draw = seeded(settings.seed)
+    this.#open = actor => {
       const { name: process, role } = actor
       return actor.perform({ type: 'open', opening: { process, role, ...shared } }, stepMs)
     }
-    await Promise.all(this.#actors.map(open))
+    await Promise.all(this.#actors.map(this.#open))
     await this.#api.perform({ type: 'prepare' }, stepMs)
     await Promise.all(this.#actors.map(actor => actor.perform({ type: 'work' }, stepMs)))
     await this.#api.perform({ type: 'strangers' }, stepMs)
@@ -120,12 +124,13 @@ export class Crew implements AsyncDisposable {
     return api
   }
 
-  async #start(opening: Pick<Opening, 'process' | 'role'>): Promise<void> {
+  async #start(opening: Pick<Opening, 'process' | 'role'>): Promise<ActorProcess> {
     const actor = await ActorProcess.start(opening, {
       told: message => this.#hear(actor, message),
       lost: error => this.#finished.reject(error),
     })
     this.#actors.push(actor)
+    return actor
   }
 
   #hear(from: ActorProcess, message: Told): void {
@@ -136,18 +141,29 @@ export class Crew implements AsyncDisposable {
     else if (message.type === 'before-gate') this.beforeGate = message.beforeGate
     else if (message.type === 'strangers-ended') this.strangers = message.end
     else if (message.type === 'kill') this.#kill(from, message).catch(error => this.#finished.reject(error))
-    else if (message.type === 'gate') this.#open(message.name, from)
+    else if (message.type === 'gate') this.#openGate(message.name, from)
     else this.#finished.reject(new LabError('RUN_FAILED', `Process ${from.name}: ${message.message}`))
     if (this.#hasBesideEnded && this.ends.size === this.#roots) this.#finished.resolve()
   }
 
-  #open(gate: string, from?: ActorProcess): void {
+  #openGate(gate: string, from?: ActorProcess): void {
     for (const actor of this.#living) if (actor !== from) actor.tell({ type: 'gate', name: gate })
   }
 
   async #kill(from: ActorProcess, { victim, gate }: Kill): Promise<void> {
-    await (victim === 'self' ? from.kill() : this.#ground?.killPrimary())
-    this.#open(gate)
+    if (victim === 'worker') await this.#replaceWorker()
+    else await (victim === 'self' ? from.kill() : this.#ground?.killPrimary())
+    this.#openGate(gate)
+  }
+
+  async #replaceWorker(): Promise<void> {
+    const workers = this.#living.filter(({ role }) => role === 'worker')
+    const victim = workers[this.#draw?.integer(0, workers.length - 1) ?? 0]
+    if (victim === undefined) throw new LabError('RUN_FAILED', 'There is no worker to be killed')
+    await victim.kill()
+    const actor = await this.#start({ process: victim.name, role: victim.role })
+    await this.#open(actor)
+    await actor.perform({ type: 'work' }, stepMs)
   }
 
   /** Adds up the processes' last windows: they are short, so what is in them was in use at about the same time. */

@@ -15,6 +15,7 @@ const settings: Settings = {
   processes: 1,
   strangers: 0,
   deadlineMs: 4000,
+  own: {},
   seed: 1,
 }
 const report: ProcessReport = {

@@ -36,8 +36,11 @@ export type ToActor =
   | { readonly type: 'gate'; readonly name: string }
   | { readonly type: 'report' }
 
-/** What a scenario may have killed as a crash would: the process that asks for it, or the primary of its servers. */
-export type Victim = 'self' | 'primary'
+/**
+ * What a scenario may have killed as a crash would: the process that asks for it, the primary of its servers, or any worker, which is
+ * replaced by a new process of its name.
+ */
+export type Victim = 'self' | 'primary' | 'worker'
 
 export type FromActor =
   | { readonly type: 'done'; readonly step: Step['type'] }
@@ -47,7 +50,7 @@ export type FromActor =
   | { readonly type: 'beside-ended' }
   | { readonly type: 'gate'; readonly name: string }
   | { readonly type: 'refused'; readonly ms: number }
-  /** Asks for a kill; the gate opens in every other process when it is done. */
+  /** Asks for a kill; the gate opens in every other process when it is done, and a replacement works. */
   | { readonly type: 'kill'; readonly victim: Victim; readonly gate: string }
   | { readonly type: 'strangers-ended'; readonly end: StrangersEnd }
   | { readonly type: 'before-gate'; readonly beforeGate: BeforeGate }

@@ -57,6 +57,7 @@ export async function openStage(opening: Opening, scenario: ScenarioShape, chann
   const rawClient = new MongoClient(opening.mongoUrl, { appName: run, maxPoolSize: 2 })
   await Promise.all([db.start(), rawClient.connect()])
   const stage = new Stage({
+    process: opening.process,
     settings,
     limits: { ...limits, transactionMs: await transactionMsOf(rawClient, limits.waitMs) },
     db,
@@ -70,6 +71,7 @@ export async function openStage(opening: Opening, scenario: ScenarioShape, chann
     report: channel,
   })
   const stop = async (): Promise<void> => {
+    await stage.begun.disposeAsync()
     await worker?.stop({ deadlineMs: stopMs })
     await outbox?.stop({ deadlineMs: stopMs })
     await queues.stop({ deadlineMs: stopMs })

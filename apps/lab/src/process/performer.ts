@@ -54,7 +54,10 @@ export class Performer {
     }
     const { scenario, stage, worker, meter, strangers, laneWatch, reporting, stop } = this.#opened
     if (step.type === 'prepare') await scenario.prepare?.(stage)
-    if (step.type === 'work') await worker?.start()
+    if (step.type === 'work') {
+      await worker?.start()
+      if (worker) scenario.inWorkers?.(stage).catch((error: unknown) => this.#failBeside(error))
+    }
     if (step.type === 'strangers') await strangers.begin()
     if (step.type === 'check') await scenario.check?.(stage)
     if (step.type === 'quiet') {
@@ -100,9 +103,13 @@ export class Performer {
     const beside = scenario.beside?.(stage) ?? Promise.resolve()
     beside.then(
       () => this.#tell({ type: 'beside-ended' }),
-      (error: unknown) => this.#tell({ type: 'failed', step: 'beside', message: describe(error) }),
+      (error: unknown) => this.#failBeside(error),
     )
     for (const root of roots) void this.#play(root)
+  }
+
+  #failBeside(error: unknown): void {
+    this.#tell({ type: 'failed', step: 'beside', message: describe(error) })
   }
 
   async #play(root: number): Promise<void> {

@@ -32,6 +32,7 @@ export interface StageReports {
 }
 
 export interface StageParts {
+  readonly process: string
   readonly settings: Settings
   readonly limits: Limits
   readonly db: DbContext
@@ -47,6 +48,8 @@ export interface StageParts {
 
 /** One process's part of a run, as the scenarios see it: the product's verbs, with the run's bounds and names. */
 export class Stage {
+  /** The name of this process; one that replaces another has that one's. */
+  readonly process: string
   readonly settings: Settings
   readonly limits: Limits
   readonly db: DbContext
@@ -67,8 +70,11 @@ export class Stage {
   readonly counts = new Map<string, number>()
   /** The root of each unit of work begun here, by the id of its chain. */
   readonly units = new Map<string, number>()
+  /** What the scenario itself has begun in this process; stopped before all else. */
+  readonly begun = new AsyncDisposableStack()
 
   constructor(parts: StageParts) {
+    this.process = parts.process
     this.settings = parts.settings
     this.limits = parts.limits
     this.db = parts.db

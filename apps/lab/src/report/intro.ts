@@ -6,12 +6,13 @@ import { plain } from './plain.ts'
 
 /** What is about to run, for a person. */
 export function intro(settings: Settings, scenario: Scenario): string {
-  const { isolation, topology, roots, depth, pool, lanes, processes, strangers } = settings
+  const { isolation, topology, roots, depth, pool, lanes, processes, strangers, own } = settings
   const place = processes === 1 ? 'API and worker in one process' : `1 API and ${processes - 1} worker processes`
+  const flags = Object.entries(own).map(([name, value]) => `, ${name} ${value}`)
   const beside = strangers > 0 ? `, ${strangers} strangers` : ''
   return [
     `${scenario.name}: ${scenario.hazard}`,
-    `isolation ${isolation}, ${topology}, ${roots} roots, depth ${depth}, pools of ${pool}, lanes of ${lanes}, ${place}${beside}`,
+    `isolation ${isolation}, ${topology}, ${roots} roots, depth ${depth}, pools of ${pool}, lanes of ${lanes}, ${place}${beside}${flags.join('')}`,
     `promised: ${scenario.promise(settings)}`,
   ].join('\n')
 }
@@ -27,7 +28,7 @@ export function scenarioList(): string {
   for (const scenario of scenarios) {
     const promise = (isolation: Settings['isolation']) =>
       scenario.promise({
-        ...settingsFrom({ isolation, roots: 20, deadlineMs: 20_000 }, scenario),
+        ...settingsFrom({ isolation }, scenario),
         seed: 0,
       })
     table.push([scenario.name, scenario.hazard, promise('none'), promise('levels')])

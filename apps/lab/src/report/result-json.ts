@@ -7,7 +7,7 @@ export function resultJson(
   { settings, outcome, wrong }: Result,
   versions: Versions,
 ): Readonly<Record<string, unknown>> {
-  const { scenario, isolation, topology, roots, depth, pool, lanes, processes, strangers, seed } = settings
+  const { scenario, isolation, topology, roots, depth, pool, lanes, processes, strangers, own, seed } = settings
   const { completed, failed, hung, elapsedMs, symptoms, peak, refusalMsMax, beforeGate, counts, held } = outcome
   return {
     scenario,
@@ -19,6 +19,7 @@ export function resultJson(
     lanes,
     processes,
     strangers,
+    ...own,
     seed,
     completed,
     failed,

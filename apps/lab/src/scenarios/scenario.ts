@@ -2,7 +2,8 @@ import type { Isolation } from '@strata/db-context'
 import type { MongoOptions } from '@strata/testkit'
 import type { Outcome } from '../outcome.ts'
 import type { Handlers, Stage } from '../process/stage.ts'
-import type { Settings, Topology } from '../settings.ts'
+import type { OwnSettings, Settings, Topology } from '../settings.ts'
+import type { ScenarioFlags } from './scenario-flags.ts'
 
 /** What of a scenario decides its defaults. */
 export interface ScenarioShape {
@@ -11,8 +12,16 @@ export interface ScenarioShape {
   readonly scarce: 'pool' | 'lanes' | 'nothing'
   readonly topology: Topology
   readonly depth: { readonly min: number; readonly default: number }
-  /** How many processes, if not given; default 2. */
-  readonly processes?: number
+  /** How many processes, if not given; default 2. One that its own flags decide is not to be given. */
+  readonly processes?: number | ((own: OwnSettings) => number)
+  /** Flags that only it has. */
+  readonly flags?: ScenarioFlags
+  /** Its number of roots where its own flags decide it; `--roots` otherwise. */
+  roots?(own: OwnSettings): number
+  /** When roots count as hung, if not given, in milliseconds; default 20,000. */
+  readonly deadlineMs?: number
+  /** What there is of connections and slots where none are scarce; default roots x depth. */
+  readonly ample?: number
   /** What it counts beyond its roots: further fields of the result. */
   readonly counts?: readonly string[]
   /** With levels, how long work waits for a document, in milliseconds; the product's default where it is not given. */
@@ -46,6 +55,8 @@ export interface Scenario extends ScenarioShape {
   prepare?(stage: Stage): Promise<void>
   /** Registers the handlers of the scenario's jobs; called in every process with a worker, before it starts. */
   work?(handlers: Handlers, stage: Stage): void
+  /** What goes on by itself in each worker process, from its start. */
+  inWorkers?(stage: Stage): Promise<void>
   /** One root; called in the API process, for all roots at once. */
   root(stage: Stage, root: number): Promise<void>
   /** What goes on beside the roots in the API process; it begins with them and is not one of them. */
