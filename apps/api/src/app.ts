@@ -11,7 +11,10 @@ import { healthRoutes } from './routes/health.ts'
 import { levelRoutes } from './routes/levels.ts'
 import { metricRoutes } from './routes/metrics.ts'
 import { studentRoutes } from './routes/students.ts'
+import { transferRoutes } from './routes/transfers.ts'
 import type { Services } from './services.ts'
+
+const routes = [healthRoutes, studentRoutes, accountRoutes, enrolmentRoutes, transferRoutes, levelRoutes, metricRoutes]
 
 const bodyBytesMax = 1024 * 1024
 /** Longer than an id of 128 characters that are all percent-encoded as four bytes each. */
@@ -49,9 +52,7 @@ export async function buildApp(services: Services): Promise<FastifyInstance> {
   closeConnectionsAtEnd(app)
   requestLog(app, services)
   await describeRoutes(app)
-  for (const routes of [healthRoutes, studentRoutes, accountRoutes, enrolmentRoutes, levelRoutes, metricRoutes]) {
-    await app.register(routes, services)
-  }
+  for (const register of routes) await app.register(register, services)
   return app
 }
 

@@ -31,12 +31,12 @@ export type Once = <Result>(body: () => Promise<Result>, terms: Terms) => Promis
  */
 export function onceFor(
   { idempotency }: Pick<Services, 'idempotency'>,
-  { method, routeOptions, headers, body: sent }: FastifyRequest,
+  { method, routeOptions, headers, params, body: sent }: FastifyRequest,
   plain: <Result>(body: () => Promise<Result>, terms: Terms) => Promise<Result>,
 ): Once {
   const key = headers[header]
   // The route is a part of the request and not of the key's scope: a key that is used for two routes is a mistake, and told as one.
-  const request = { route: `${method} ${routeOptions.url}`, body: sent }
+  const request = { route: `${method} ${routeOptions.url}`, params, body: sent }
   return async (body, transaction) => {
     if (typeof key === 'string') return await idempotency.run({ key, request, transaction }, body)
     return { answer: await plain(body, transaction), replayed: false }
@@ -45,7 +45,11 @@ export function onceFor(
 
 /** Answers 201, and says so where the answer is that of an earlier request. */
 export async function created<Answer>(reply: FastifyReply, { answer, replayed }: Answered<Answer>): Promise<Answer> {
-  if (replayed) void reply.header('idempotency-replayed', 'true')
+  if (replayed) tellReplayed(reply)
   void reply.code(201)
   return answer
+}
+
+export function tellReplayed(reply: FastifyReply): void {
+  void reply.header('idempotency-replayed', 'true')
 }

@@ -1,5 +1,5 @@
 import { dbContextError, StrataError } from '@strata/db-context'
-import { schoolErrors, schoolRefusals, studentNotFound } from '@strata/school'
+import { schoolError, schoolErrors, schoolRefusals, studentNotFound } from '@strata/school'
 import { describe, expect, test } from 'vitest'
 import { apiErrors } from './errors.ts'
 import { problemOf, problemSchema, statusOf } from './problems.ts'
@@ -73,7 +73,14 @@ describe('a problem', () => {
 
   test('never carries a stack, a cause or details', () => {
     const error = dbContextError('POOL_TIMEOUT', 'No connection', { cause: new Error('inner'), details: { a: 1 } })
-    expect(Object.keys(problemOf(error, 'r1')).sort()).toEqual(Object.keys(problemSchema.shape).sort())
+    const { id: _, ...shape } = problemSchema.shape
+    expect(Object.keys(problemOf(error, 'r1')).sort()).toEqual(Object.keys(shape).sort())
+  })
+
+  test('of a transfer that was canceled has its id', () => {
+    const details = { id: 't1' }
+    expect(problemOf(schoolError('INSUFFICIENT_FUNDS', 'Too little', { details }), 'r1')).toMatchObject(details)
+    expect(problemOf(dbContextError('POOL_TIMEOUT', 'No connection', { details }), 'r1')).not.toHaveProperty('id')
   })
 
   test('of a job that failed for no reason of ours keeps its reason inside', () => {

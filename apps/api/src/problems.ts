@@ -32,6 +32,11 @@ const statuses: ReadonlyMap<string, number> = new Map(
     ROUTE_NOT_FOUND: 404,
     STOPPED: 503,
     STUDENT_NOT_FOUND: 404,
+    TRANSFER_CANCELED: 409,
+    TRANSFER_ID_REUSED: 409,
+    TRANSFER_IN_FORCE: 409,
+    TRANSFER_NOT_DONE: 409,
+    TRANSFER_NOT_FOUND: 404,
     URL_INVALID: 400,
   }),
 )
@@ -65,6 +70,7 @@ export const problemSchema = z
     outcome: z.enum(['applied', 'not-applied', 'unknown']).describe('What became of the work'),
     transient: z.boolean().describe('Whether the same request may succeed later as it is'),
     detail: z.string(),
+    id: z.string().optional().describe('Of what the request has made all the same: a transfer that was canceled'),
   })
   .meta({
     id: 'Problem',
@@ -89,7 +95,7 @@ export function statusOf(code: string): number {
 
 /** What a client is told of an error: nothing of an unforeseen one but that it is in the log, and never a stack. */
 export function problemOf(error: unknown, requestId: string): Problem {
-  const { code, outcome, transient, message } = typed(error, requestId)
+  const { code, outcome, transient, message, details } = typed(error, requestId)
   const status = statusOf(code)
   return {
     type: `urn:strata:problem:${code.toLowerCase().replaceAll('_', '-')}`,
@@ -99,6 +105,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
     outcome,
     transient,
     detail: message,
+    ...(code in schoolErrors && typeof details?.['id'] === 'string' ? { id: details['id'] } : {}),
   }
 }
 
@@ -111,6 +118,7 @@ interface Typed {
   readonly outcome: Outcome
   readonly transient: boolean
   readonly message: string
+  readonly details?: Readonly<Record<string, unknown>>
 }
 
 function typed(error: unknown, requestId: string): Typed {

@@ -56,6 +56,7 @@ export function openServices(config: Config): Services {
     },
     stop: () =>
       stopInOrder([
+        { what: 'transfers', limitMs: 200, run: () => school.transfers.commits.stop({ deadlineMs: 150 }) },
         { what: 'outbox', limitMs: 200, run: () => outbox.stop({ deadlineMs: 150 }) },
         { what: 'queues', limitMs: 800, run: () => queues.stop({ deadlineMs: 500 }) },
         { what: 'pools', limitMs: 600, run: () => db.stop({ deadlineMs: 400 }) },

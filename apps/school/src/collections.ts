@@ -11,7 +11,10 @@ export interface Student {
 
 export interface Account {
   readonly _id: string
+  /** With what transfers under way have taken or brought. */
   readonly balanceCents: number
+  /** Of transfers under way; the engine's. */
+  readonly pendingTransactions?: readonly unknown[]
 }
 
 export interface Enrolment {

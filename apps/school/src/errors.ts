@@ -7,8 +7,17 @@ export const schoolRefusals = {
   ACCOUNT_EXISTS: { ...refused, when: 'An account with this id is there already' },
   ACCOUNT_NOT_FOUND: { ...refused, when: 'No account has this id' },
   ENROLMENT_CANCELLED: { ...refused, when: 'The enrolment was cancelled before this step of it ran' },
-  INSUFFICIENT_FUNDS: { ...refused, when: 'The balance of the account is smaller than the fee' },
+  INSUFFICIENT_FUNDS: { ...refused, when: 'The balance of the account is smaller than the fee, or the amount' },
   STUDENT_NOT_FOUND: { ...refused, when: 'No student has this id' },
+  TRANSFER_CANCELED: { ...refused, when: 'The transfer was canceled before it was in force: nothing was moved' },
+  TRANSFER_ID_REUSED: { ...refused, when: 'The id is that of another transfer' },
+  TRANSFER_IN_FORCE: {
+    outcome: 'applied',
+    transient: false,
+    when: 'The transfer is in force and cannot be canceled any more: reverse it',
+  },
+  TRANSFER_NOT_DONE: { ...refused, when: 'The transfer is not done, so that there is nothing to take back' },
+  TRANSFER_NOT_FOUND: { ...refused, when: 'No transfer has this id' },
 } as const satisfies Record<string, ErrorSpec>
 
 /** Every error of the school itself, whichever process finds it. */

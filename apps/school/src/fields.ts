@@ -16,5 +16,7 @@ export const nameField = z.string().trim().pipe(text(200))
 export const courseField = z.string().trim().pipe(text(200))
 /** A whole number of cents from 0 to 2^53 - 1: the largest that a JSON number holds exactly. */
 export const centsField = z.int().min(0)
+/** A whole number of cents from 1 to 2^53 - 1. */
+export const amountField = z.int().min(1)
 /** The levels that a piece of work ran at, its own first. */
 export const levelsField = z.array(z.int().min(0))

@@ -9,7 +9,7 @@ export {
   welcomeStudent,
 } from './contracts.ts'
 export { accountNotFound, listenFailed, schoolError, schoolErrors, schoolRefusals, studentNotFound } from './errors.ts'
-export { centsField, courseField, idField, levelsField, nameField } from './fields.ts'
+export { amountField, centsField, courseField, idField, levelsField, nameField } from './fields.ts'
 export { type Health, pingMsMax, readHealth } from './health.ts'
 export { createLog, type Logger } from './log.ts'
 export { reportFailedStart, stopAtProcessEnd } from './process-end.ts'

@@ -4,6 +4,7 @@ import { type Collections, createCollections, type DatasourceSettings, schoolCol
 import type { Logger } from './log.ts'
 import { observePools } from './pool-metrics.ts'
 import { reporter } from './reporter.ts'
+import { openTransfers, type Transfers } from './transfers.ts'
 
 export interface SchoolSettings extends DatasourceSettings {
   readonly levelsMax: number
@@ -17,6 +18,7 @@ export interface School extends Collections {
   readonly db: DbContext
   /** Keeps what transactions push; for `createQueues`. */
   readonly outbox: Outbox
+  readonly transfers: Transfers
   /** Opens the pools and creates what is missing, indexes too. @throws what MongoDB is not reached with, CONNECTION_BUDGET */
   start(): Promise<void>
 }
@@ -33,11 +35,13 @@ export function openSchool(settings: SchoolSettings, log: Logger): School {
     report,
   })
   const outbox = createOutbox({ db, datasource, report })
+  const transfers = openTransfers(db, collections, log)
   observePools(db)
   return {
     ...collections,
     db,
     outbox,
+    transfers,
     start: async () => {
       if (settings.isolation === 'none') {
         log.warn(
@@ -48,6 +52,7 @@ export function openSchool(settings: SchoolSettings, log: Logger): School {
       await db.start()
       await createCollections(datasource)
       await outbox.ensureIndexes()
+      await transfers.commits.ensureIndexes()
     },
   }
 }

@@ -39,7 +39,7 @@ export interface WorkerProcess {
 export function buildWorker(config: Config): WorkerProcess {
   const log = createLog({ name: 'worker', level: config.logLevel })
   const school = openSchool(config, log)
-  const { db, datasource, outbox } = school
+  const { db, datasource, outbox, transfers } = school
   const { jobsStopMs } = config
   const report = reporter(log)
   const queues = createQueues({ db, redis: config.redis, outbox, report })
@@ -71,6 +71,7 @@ export function buildWorker(config: Config): WorkerProcess {
       await inbox.ensureIndexes()
       await worker.start()
       outbox.start()
+      transfers.commits.start()
       if (phase === 'starting') phase = 'started'
     },
     /** Jobs first, then what they push and call with, then what they write to. */
@@ -78,6 +79,7 @@ export function buildWorker(config: Config): WorkerProcess {
       phase = 'stopping'
       return stopInOrder([
         { what: 'jobs', limitMs: jobsStopMs + 1000, run: () => worker.stop({ deadlineMs: jobsStopMs }) },
+        { what: 'transfers', limitMs: 200, run: () => transfers.commits.stop({ deadlineMs: 150 }) },
         { what: 'outbox', limitMs: 200, run: () => outbox.stop({ deadlineMs: 150 }) },
         { what: 'queues', limitMs: 500, run: () => queues.stop({ deadlineMs: 200 }) },
         { what: 'pools', limitMs: 400, run: () => db.stop({ deadlineMs: 200 }) },

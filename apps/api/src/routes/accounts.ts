@@ -8,7 +8,17 @@ import type { Services } from '../services.ts'
 
 const example = { id: '6f1d2c1e-3f0f-4f6e-9f7e-3d1f0e9a7b11', balanceCents: 50_000 }
 const opened = z.strictObject({ id: idField, balanceCents: centsField }).meta({ examples: [example] })
-const account = answer(z.object({ id: z.string(), balanceCents: z.int() }), example)
+const account = answer(
+  z.object({
+    id: z.string(),
+    balanceCents: z.int(),
+    pendingCents: z
+      .int()
+      .optional()
+      .describe('What transfers under way have reserved (less than 0) or are to bring; not in the balance'),
+  }),
+  example,
+)
 
 export const accountRoutes: FastifyPluginAsyncZod<Services> = async (app, services) => {
   const { school, work } = services
@@ -52,9 +62,10 @@ export const accountRoutes: FastifyPluginAsyncZod<Services> = async (app, servic
       },
     },
     async ({ params: { id } }) => {
-      const found = await work('GET /accounts/:id', () => school.accounts.findOne({ _id: id }))
+      const found = await work('GET /accounts/:id', () => school.transfers.balance(id))
       if (!found) throw accountNotFound(id)
-      return { id: found._id, balanceCents: found.balanceCents }
+      const { balanceCents, pendingCents } = found
+      return { id, balanceCents, ...(pendingCents === 0 ? {} : { pendingCents }) }
     },
   )
 }

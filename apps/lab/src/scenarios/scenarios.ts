@@ -1,6 +1,7 @@
 import { ancestorLock } from './ancestor-lock.ts'
 import { awaitBeforeCommit } from './await-before-commit.ts'
 import { backlog } from './backlog.ts'
+import { bank } from './bank/bank.ts'
 import { blockedSlot } from './blocked-slot.ts'
 import { blockedStranger } from './blocked-stranger.ts'
 import { crossed } from './crossed.ts'
@@ -42,6 +43,7 @@ export const scenarios: readonly Scenario[] = [
   inbox,
   idempotency,
   outbox,
+  bank,
 ]
 
 export const findScenario = (name: string): Scenario | undefined => scenarios.find(scenario => scenario.name === name)

@@ -5,7 +5,7 @@ import { type Flags, type Settings, settingsFrom } from '../settings.ts'
 import type { Scenario } from './scenario.ts'
 import { findScenario, scenarios } from './scenarios.ts'
 
-const flags: Flags = { isolation: 'levels', roots: 20, deadlineMs: 20_000 }
+const flags: Flags = { isolation: 'levels', deadlineMs: 20_000 }
 
 function scenarioOf(name: string): Scenario {
   const scenario = findScenario(name)
@@ -201,6 +201,18 @@ test('outbox promises that all that is committed is delivered in order, and with
   expect(() => settings('outbox', { processes: 2 })).toThrow('--processes 3')
 })
 
+test('a bank keeps its total, at every look, and moves each transfer once', () => {
+  const counts = { totalBefore: 8000, totalAfter: 8000, snapshots: 9, done: 400, kills: 3, recovered: 7 }
+  const ended = { completed: 500, counts }
+  expect(isAsPromised('bank', {}, ended)).toBe(true)
+  expect(isAsPromised('bank', none, ended)).toBe(true)
+  expect(isAsPromised('bank', {}, { ...ended, completed: 499, hung: 1 })).toBe(false)
+  const wrong = { totalAfter: 7999, negatives: 1, inDoubt: 1, doubled: 1, unequal: 1, changed: 1, snapshots: 0 }
+  for (const [name, count] of Object.entries(wrong)) {
+    expect(isAsPromised('bank', {}, { ...ended, counts: { ...counts, [name]: count } })).toBe(false)
+  }
+})
+
 test('the README has a row for every scenario', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   for (const { name } of scenarios) expect(readme).toContain(`\n| \`${name}\``)
@@ -228,6 +240,7 @@ test('every scenario says its hazard and what it promises', () => {
     'inbox',
     'idempotency',
     'outbox',
+    'bank',
   ])
   for (const scenario of scenarios) {
     expect(scenario.hazard).toMatch(/\((Z\d+(, Z\d+)*|honest ends)\)$/)

@@ -1,3 +1,4 @@
+import { atLeast } from '@strata/consistency/two-phase-commit'
 import type { Queues } from '@strata/queue'
 import {
   accountNotFound,
@@ -54,7 +55,8 @@ async function chargeOnce(school: School, { enrolmentId, studentId, feeCents }: 
 }
 
 async function withdraw({ accounts }: School, accountId: string, feeCents: number): Promise<void> {
-  const enough = { _id: accountId, balanceCents: { $gte: feeCents } }
+  // Not what a transfer is still to bring: that may be taken back.
+  const enough = { _id: accountId, ...atLeast('balanceCents', feeCents) }
   const { matchedCount } = await accounts.updateOne(enough, { $inc: { balanceCents: -feeCents } })
   if (matchedCount === 1) return
   const account = await accounts.findOne({ _id: accountId })
