@@ -1,13 +1,16 @@
 import { type ErrorSpec, errorFactory } from '@strata/db-context'
 import { idempotencyErrors } from './idempotency/errors.ts'
 import { inboxErrors } from './inbox/errors.ts'
+import { lockErrors } from './lock/errors.ts'
 import { outboxErrors } from './outbox/errors.ts'
 
 /** Every error that `consistency` adds to those of `db-context` and `mongo`; `docs/reference/errors.md` is kept equal to it by a test. */
-export const consistencyErrors = { ...idempotencyErrors, ...inboxErrors, ...outboxErrors } as const satisfies Record<
-  string,
-  ErrorSpec
->
+export const consistencyErrors = {
+  ...idempotencyErrors,
+  ...inboxErrors,
+  ...lockErrors,
+  ...outboxErrors,
+} as const satisfies Record<string, ErrorSpec>
 
 export type ConsistencyErrorCode = keyof typeof consistencyErrors
 
