@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { createDbContext } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
+import fc from 'fast-check'
 import { afterAll, beforeAll, inject, test } from 'vitest'
 import { lockStoreCases, type TriedStore } from '../src/lock/conformance.ts'
 import { MongoLockStore } from '../src/lock/mongo-store.ts'
+import { followLock, lockSteps } from './lock-steps.ts'
 
 const database = `lock-store-${randomUUID().slice(0, 8)}`
 const datasource = mongoDatasource({ name: 'main', url: inject('mongoUrl'), database })
@@ -35,4 +37,11 @@ function opened(): TriedStore {
 
 test.each(Object.entries(lockStoreCases))('locks in MongoDB: %s', async (_, run) => {
   await run(opened())
+})
+
+test('locks in MongoDB: in any sequence of steps a key has one lease that is not over', async () => {
+  await fc.assert(
+    fc.asyncProperty(lockSteps(25), steps => followLock(opened(), steps)),
+    { numRuns: 8 },
+  )
 })

@@ -34,6 +34,8 @@ test.each([
   [['lab', 'all', '--strangers', 'x'], 'from 1 to 1000'],
   [['lab', 'all', '--depth', '1'], '--depth 2 or more'],
   [['lab', 'pool', '--bogus'], '--bogus'],
+  [['lab', 'pool', '--fencing', 'on'], 'pool has no flag --fencing'],
+  [['lab', 'lock', '--fencing', 'half'], 'on, off'],
   [['lab', 'pool', 'slots'], 'too many arguments'],
   [['bench', 'nope'], 'No benchmark nope'],
   [['bench', 'context', '--rounds', '0'], 'from 1 to 100'],
@@ -54,7 +56,7 @@ test('lab alone lists the scenarios with hazard and promise', async () => {
 
 test('lists are there for programs too', async () => {
   const { out } = await run('lab', '--json')
-  expect(JSON.parse(out)).toHaveLength(20)
+  expect(JSON.parse(out)).toHaveLength(21)
   expect(JSON.parse((await run('bench', '--json')).out)).toMatchObject([
     { name: 'context' },
     { name: 'transaction' },
@@ -64,5 +66,6 @@ test('lists are there for programs too', async () => {
     { name: 'link' },
     { name: 'outbox' },
     { name: 'inbox' },
+    { name: 'lock' },
   ])
 })

@@ -9,6 +9,7 @@ import { failover } from './failover.ts'
 import { idempotency } from './idempotency.ts'
 import { inbox } from './inbox.ts'
 import { killedHolder } from './killed-holder.ts'
+import { lock } from './lock.ts'
 import { longOperation } from './long-operation.ts'
 import { order } from './order.ts'
 import { outbox } from './outbox.ts'
@@ -42,6 +43,7 @@ export const scenarios: readonly Scenario[] = [
   inbox,
   idempotency,
   outbox,
+  lock,
 ]
 
 export const findScenario = (name: string): Scenario | undefined => scenarios.find(scenario => scenario.name === name)

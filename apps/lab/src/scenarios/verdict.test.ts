@@ -5,7 +5,7 @@ import { type Flags, type Settings, settingsFrom } from '../settings.ts'
 import type { Scenario } from './scenario.ts'
 import { findScenario, scenarios } from './scenarios.ts'
 
-const flags: Flags = { isolation: 'levels', roots: 20, deadlineMs: 20_000 }
+const flags: Flags = { isolation: 'levels', deadlineMs: 20_000 }
 
 function scenarioOf(name: string): Scenario {
   const scenario = findScenario(name)
@@ -201,6 +201,18 @@ test('outbox promises that all that is committed is delivered in order, and with
   expect(() => settings('outbox', { processes: 2 })).toThrow('--processes 3')
 })
 
+test('a lock refuses each write that comes after its lease, and without fencing accepts some', () => {
+  const all = { completed: 200 }
+  const fenced = { staleAccepted: 0, staleRefused: 200 }
+  expect(isAsPromised('lock', {}, { ...all, counts: fenced })).toBe(true)
+  expect(isAsPromised('lock', {}, { completed: 199, failed: 1, counts: fenced })).toBe(false)
+  expect(isAsPromised('lock', {}, { ...all, counts: { staleAccepted: 1, staleRefused: 199 } })).toBe(false)
+  expect(isAsPromised('lock', {}, { ...all, counts: { staleAccepted: 0, staleRefused: 0 } })).toBe(false)
+  const off = { own: { fencing: 'off' } }
+  expect(isAsPromised('lock', off, { ...all, counts: { staleAccepted: 1, staleRefused: 0 } })).toBe(true)
+  expect(isAsPromised('lock', off, { ...all, counts: { staleAccepted: 0, staleRefused: 0 } })).toBe(false)
+})
+
 test('the README has a row for every scenario', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   for (const { name } of scenarios) expect(readme).toContain(`\n| \`${name}\``)
@@ -228,6 +240,7 @@ test('every scenario says its hazard and what it promises', () => {
     'inbox',
     'idempotency',
     'outbox',
+    'lock',
   ])
   for (const scenario of scenarios) {
     expect(scenario.hazard).toMatch(/\((Z\d+(, Z\d+)*|honest ends)\)$/)

@@ -18,6 +18,17 @@ export const lockStoreCases: Readonly<Record<string, (tried: TriedStore) => Prom
     assert.equal(await store.release(['a'], 'one'), 1)
     assert.ok((await granted(store, 'a', 'two')) > first)
   },
+  'what is free and waited for by nobody can be had by the short way, and nothing else': async ({ store, advance }) => {
+    await granted(store, 'a', 'one')
+    assert.equal(await store.takeFree('a', claim('two')), undefined)
+    await store.release(['a'], 'one')
+    const second = (await store.takeFree('a', claim('two'))) ?? 0
+    await store.attempt('a', waiting('three'))
+    await store.release(['a'], 'two')
+    assert.equal(await store.takeFree('a', claim('four')), undefined)
+    await advance(placeMs)
+    assert.ok((await granted(store, 'a', 'four')) > second)
+  },
   'a grant that is asked for again is the same one': async ({ store }) => {
     assert.equal(await granted(store, 'a', 'one'), await granted(store, 'a', 'one'))
   },

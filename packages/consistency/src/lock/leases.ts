@@ -44,7 +44,7 @@ export class Leases {
     if (waits) db.locks.refuseWait(kept)
     const unit = this.#unitSignal()
     const lease = this.#lease(bounds, waits)
-    const signal = AbortSignal.any([unit, options.signal].filter(each => each !== undefined))
+    const signal = unit && options.signal ? AbortSignal.any([unit, options.signal]) : (unit ?? options.signal)
     const deadline = deadlineIn(bounds.waitMs)
     const on = { claim: lease.claim, waitMs: bounds.waitMs, deadline, signal }
     if (waits) await outside(() => takeAll(store, lease.held, keys, on))

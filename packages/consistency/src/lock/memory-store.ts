@@ -39,6 +39,11 @@ export class MemoryLockStore implements LockStore {
     return { token: undefined, before: before < 0 ? undefined : before }
   }
 
+  async takeFree(key: string, claim: Claim): Promise<number | undefined> {
+    const { lease, queue } = this.#at(key)
+    return lease || queue.length > 0 ? undefined : (await this.attempt(key, claim)).token
+  }
+
   async renew(keys: readonly string[], { id, ttlMs }: Pick<Claim, 'id' | 'ttlMs'>): Promise<number> {
     const leases = this.#leases(keys, id)
     for (const { lease } of leases) if (lease) lease.until = this.#now + ttlMs

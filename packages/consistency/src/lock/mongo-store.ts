@@ -73,10 +73,10 @@ const queueWith = (id: string) => {
 }
 
 /** Grants a free lock to whoever is first, and keeps a place for others, in one statement on the server's clock. */
-function attemptUpdate({ id, owner, ttlMs, waits }: Claim): object[] {
+function attemptUpdate(claim: Claim): object[] {
+  const { id, waits } = claim
   const first = { $ifNull: [{ $first: '$queue.id' }, id] }
   const isMine = { $eq: [{ $ifNull: ['$lease.id', id] }, id] }
-  const lease = { id, owner: { $literal: owner }, since: '$$NOW', until: inMs(ttlMs), ms: ttlMs }
   const others = { $filter: { input: '$queue', as: 'place', cond: { $ne: ['$$place.id', id] } } }
   const granted = (value: unknown, otherwise: unknown) => ({ $cond: ['$grant', value, otherwise] })
   return [
@@ -85,7 +85,7 @@ function attemptUpdate({ id, owner, ttlMs, waits }: Claim): object[] {
     {
       $set: {
         token: { $cond: [{ $and: ['$grant', '$isNew'] }, nextToken, '$token'] },
-        lease: granted({ $ifNull: ['$lease', lease] }, '$lease'),
+        lease: granted({ $ifNull: ['$lease', leaseOf(claim)] }, '$lease'),
         queue: granted(others, waits ? queueWith(id) : '$queue'),
         at: granted('$$NOW', '$at'),
       },
@@ -93,6 +93,19 @@ function attemptUpdate({ id, owner, ttlMs, waits }: Claim): object[] {
     { $unset: ['grant', 'isNew'] },
   ]
 }
+
+/** What nearly every lease takes: a third of the work of the whole, for the server and for what it is sent. */
+const freeFilter = { v: lockVersion, lease: { $exists: false }, 'queue.0': { $exists: false } }
+
+const freeUpdate = (claim: Claim) => [{ $set: { token: nextToken, lease: leaseOf(claim), at: '$$NOW' } }]
+
+const leaseOf = ({ id, owner, ttlMs }: Claim) => ({
+  id,
+  owner: { $literal: owner },
+  since: '$$NOW',
+  until: inMs(ttlMs),
+  ms: ttlMs,
+})
 
 /** Locks in a collection. All statements are single, on the service pool, and on the server's clock. */
 export class MongoLockStore implements LockStore {
@@ -119,6 +132,12 @@ export class MongoLockStore implements LockStore {
     if (lock.lease?.id === claim.id) return { token: lock.token }
     const before = lock.queue.findIndex(({ id }) => id === claim.id)
     return { token: undefined, before: before < 0 ? undefined : before }
+  }
+
+  async takeFree(key: string, claim: Claim): Promise<number | undefined> {
+    const options = { returnDocument: 'after', projection: { token: 1 } } as const
+    const lock = await this.#locks.findOneAndUpdate({ _id: key, ...freeFilter } as never, freeUpdate(claim), options)
+    return lock?.token
   }
 
   async renew(keys: readonly string[], { id, ttlMs }: Pick<Claim, 'id' | 'ttlMs'>): Promise<number> {

@@ -42,6 +42,8 @@ export interface LockHolder {
  */
 export interface LockStore {
   attempt(key: string, claim: Claim): Promise<Attempt>
+  /** The same for a key that was given back and that nobody waits for, at the cost of a plain write. @returns undefined for any other */
+  takeFree(key: string, claim: Claim): Promise<number | undefined>
   /** Gives a lease its whole time anew. @returns of how many of these keys it is still the lease */
   renew(keys: readonly string[], lease: Pick<Claim, 'id' | 'ttlMs'>): Promise<number>
   /** Frees what is this lease's, and nothing else. @returns how many */

@@ -9,7 +9,7 @@ export interface Waiting {
   readonly claim: Claim
   readonly waitMs: number
   readonly deadline: Deadline
-  readonly signal: AbortSignal
+  readonly signal: AbortSignal | undefined
 }
 
 /** Whoever is first looks soon, and ever more seldom the longer the holder takes. */
@@ -31,6 +31,8 @@ export async function takeAll(store: LockStore, lease: HeldLease, keys: readonly
   try {
     for (const key of keys) {
       at = key
+      if (on.signal?.aborted) throw aborted(key, on.signal.reason)
+      if (await takeFree(store, lease, { key, claim: on.claim })) continue
       await take(store, lease, key, on)
     }
   } catch (error) {
@@ -50,6 +52,7 @@ export async function tryAll(
 ): Promise<boolean> {
   try {
     for (const key of keys) {
+      if (await takeFree(store, lease, { key, claim })) continue
       if (await tryOne(store, lease, { key, claim }).then(({ token }) => token !== undefined)) continue
       await lease.release()
       acquisitions.add(1, { result: 'busy' })
@@ -63,12 +66,30 @@ export async function tryAll(
   return true
 }
 
-async function tryOne(store: LockStore, lease: HeldLease, { key, claim }: { key: string; claim: Claim }) {
+interface Asked {
+  readonly key: string
+  readonly claim: Claim
+}
+
+async function takeFree(store: LockStore, lease: HeldLease, { key, claim }: Asked): Promise<boolean> {
+  const token = await asking(store, lease, { key, claim }, async () => ({ token: await store.takeFree(key, claim) }))
+  return token.token !== undefined
+}
+
+const tryOne = (store: LockStore, lease: HeldLease, { key, claim }: Asked) =>
+  asking(store, lease, { key, claim }, () => store.attempt(key, claim))
+
+async function asking<A extends { readonly token: number | undefined }>(
+  store: LockStore,
+  lease: HeldLease,
+  { key, claim }: Asked,
+  ask: () => Promise<A>,
+): Promise<A> {
   const asked = performance.now()
   try {
-    const attempt = await store.attempt(key, claim)
-    if (attempt.token !== undefined) lease.granted(key, attempt.token, asked)
-    return attempt
+    const answer = await ask()
+    if (answer.token !== undefined) lease.granted(key, answer.token, asked)
+    return answer
   } catch (error) {
     // It may be granted, and its answer lost.
     await store.release([key], claim.id).catch(() => {})
@@ -80,13 +101,13 @@ async function take(store: LockStore, lease: HeldLease, key: string, on: Waiting
   const begun = performance.now()
   for (;;) {
     if (lease.keys.length > 0) lease.signal.throwIfAborted()
-    if (on.signal.aborted) throw aborted(key, on.signal.reason)
+    if (on.signal?.aborted) throw aborted(key, on.signal.reason)
     const attempt = await tryOne(store, lease, { key, claim: on.claim })
     if (attempt.token !== undefined) return
     const leftMs = remainingMs(on.deadline)
     if (leftMs === 0) throw await timeout(store, key, on)
     const pauseMs = pauseOf(attempt.before, performance.now() - begun) * (0.75 + Math.random() / 2)
-    const signal = lease.keys.length > 0 ? AbortSignal.any([on.signal, lease.signal]) : on.signal
+    const signal = AbortSignal.any([lease.signal, ...(on.signal ? [on.signal] : [])])
     await sleep(Math.min(pauseMs, leftMs), undefined, { signal }).catch(() => {})
   }
 }

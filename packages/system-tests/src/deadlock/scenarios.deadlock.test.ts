@@ -60,6 +60,16 @@ it('killed-holder: what a killed process held is free within 20 s, and stays loc
   expect(await run('killed-holder', ...hang)).toMatchObject({ verdict: 'as-expected', symptoms: { LOCK_WAIT: 20 } })
 })
 
+it('lock: a write that comes after its lease is refused by its token, and accepted without', async () => {
+  const flags = ['--rounds', '4', '--ttl-ms', '200']
+  const fenced = await run('lock', ...flags)
+  expect(fenced).toMatchObject({ verdict: 'as-expected', completed: 4, staleAccepted: 0 })
+  expect(fenced.staleRefused).toBeGreaterThan(0)
+  const open = await run('lock', ...flags, '--fencing', 'off')
+  expect(open).toMatchObject({ verdict: 'as-expected', completed: 4, staleRefused: 0 })
+  expect(open.staleAccepted).toBeGreaterThan(0)
+})
+
 describe.each(pairs)('%s %j', (scenario, flags, without, withLevels) => {
   it('shows its symptom without levels', async () => {
     const report = await run(scenario, ...flags, ...hang)
