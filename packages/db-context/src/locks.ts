@@ -132,10 +132,10 @@ function callerWith(callers: readonly ChainLink[], names: readonly string[]) {
 }
 
 /** As a lock travels: names may be long. */
-export const lockMark = (name: string): string => createHash('sha256').update(name).digest('base64url').slice(0, 16)
+const lockMark = (name: string): string => createHash('sha256').update(name).digest('base64url').slice(0, 16)
 
 /** The most locks that travel with one link of a chain. */
-export const marksMax = 128
+const marksMax = 128
 
 /** The locks that work which is awaited from this scope must not take: as they travel. */
 export function heldMarks(scope: Scope): string[] {

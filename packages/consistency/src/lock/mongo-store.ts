@@ -10,7 +10,7 @@ interface LockDocument {
   readonly _id: string
   readonly v: number
   readonly token: number
-  /** When it was last granted or renewed: it is removed long after that. */
+  /** When it was last granted or renewed, to ten minutes: it is removed long after that. */
   readonly at: Date
   readonly lease?: {
     readonly id: string
@@ -38,6 +38,9 @@ const clusterNumber = {
     { $min: [{ $tsIncrement: '$$CLUSTER_TIME' }, 2 ** 20 - 1] },
   ],
 }
+
+/** Anew only when it is old, as windows are an hour or longer: each change of it costs an entry of an index, with each lease. */
+const noted = { $cond: [{ $lt: ['$at', inMs(-600_000)] }, '$$NOW', '$at'] }
 
 const nextToken = { $max: [{ $add: ['$token', 1] }, clusterNumber] }
 
@@ -87,7 +90,7 @@ function attemptUpdate(claim: Claim): object[] {
         token: { $cond: [{ $and: ['$grant', '$isNew'] }, nextToken, '$token'] },
         lease: granted({ $ifNull: ['$lease', leaseOf(claim)] }, '$lease'),
         queue: granted(others, waits ? queueWith(id) : '$queue'),
-        at: granted('$$NOW', '$at'),
+        at: noted,
       },
     },
     { $unset: ['grant', 'isNew'] },
@@ -97,7 +100,7 @@ function attemptUpdate(claim: Claim): object[] {
 /** What nearly every lease takes: a third of the work of the whole, for the server and for what it is sent. */
 const freeFilter = { v: lockVersion, lease: { $exists: false }, 'queue.0': { $exists: false } }
 
-const freeUpdate = (claim: Claim) => [{ $set: { token: nextToken, lease: leaseOf(claim), at: '$$NOW' } }]
+const freeUpdate = (claim: Claim) => [{ $set: { token: nextToken, lease: leaseOf(claim), at: noted } }]
 
 const leaseOf = ({ id, owner, ttlMs }: Claim) => ({
   id,
@@ -141,7 +144,7 @@ export class MongoLockStore implements LockStore {
   }
 
   async renew(keys: readonly string[], { id, ttlMs }: Pick<Claim, 'id' | 'ttlMs'>): Promise<number> {
-    return await this.#change(keys, id, [{ $set: { 'lease.until': inMs(ttlMs), at: '$$NOW' } }])
+    return await this.#change(keys, id, [{ $set: { 'lease.until': inMs(ttlMs), at: noted } }])
   }
 
   async release(keys: readonly string[], id: string): Promise<number> {
