@@ -1,6 +1,7 @@
 import { type ErrorSpec, errorFactory } from '@strata/db-context'
 import { idempotencyErrors } from './idempotency/errors.ts'
 import { inboxErrors } from './inbox/errors.ts'
+import { lockErrors } from './lock/errors.ts'
 import { outboxErrors } from './outbox/errors.ts'
 import { twoPhaseErrors } from './two-phase-commit/errors.ts'
 
@@ -8,6 +9,7 @@ import { twoPhaseErrors } from './two-phase-commit/errors.ts'
 export const consistencyErrors = {
   ...idempotencyErrors,
   ...inboxErrors,
+  ...lockErrors,
   ...outboxErrors,
   ...twoPhaseErrors,
 } as const satisfies Record<string, ErrorSpec>

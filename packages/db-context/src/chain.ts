@@ -10,6 +10,8 @@ export interface ChainLink {
   readonly level: number
   /** The transactions that are open while it awaits the next link, outermost first, and what each has written. */
   readonly writes?: readonly TransactionWrites[]
+  /** The locks over processes that it holds meanwhile, each as 16 characters made of its name. */
+  readonly locks?: readonly string[]
 }
 
 /** The work that awaits this work, outermost first, and this work last. */

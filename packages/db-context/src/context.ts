@@ -7,6 +7,7 @@ import { failJob } from './job-end.ts'
 import { Ledger } from './ledger.ts'
 import { checkDeeper, checkLevel } from './level.ts'
 import { LockLevels } from './lock-levels.ts'
+import { createLocks, type Locks } from './locks.ts'
 import { type CheckedOptions, type ContextOptions, checkMs, readOptions } from './options.ts'
 import { Pools } from './pool.ts'
 import {
@@ -39,6 +40,7 @@ export class Context {
   readonly pools: Pools
   readonly ledger = new Ledger()
   readonly lockLevels: LockLevels
+  readonly locks: Locks
   readonly units = new Units()
   readonly startup: Startup
   readonly statements: Statements
@@ -78,6 +80,11 @@ export class Context {
       ]),
       runUnit: (job, body) => this.runJob(job, body),
       lockLevels,
+    })
+    this.locks = createLocks({
+      find: () => (this.#scopes.getStore() === undefined ? undefined : this.require()),
+      enter: (scope, body) => this.#scopes.run(scope, body),
+      isolated: this.options.isolated,
     })
     for (const datasource of datasources) datasource.attach(this.statements.scopeOf(datasource))
   }

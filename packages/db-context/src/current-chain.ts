@@ -1,4 +1,5 @@
 import type { Chain } from './chain.ts'
+import { heldMarks } from './locks.ts'
 import { openTransactions, type Scope } from './scope.ts'
 import type { TransactionWrites } from './writes.ts'
 
@@ -9,13 +10,15 @@ export function currentChain(scope: Scope): Chain {
   return [...chain.slice(0, -1), own] as unknown as Chain
 }
 
-/** The same for work that is awaited from here, with what each open transaction around it has written and so holds. */
+/** The same for work that is awaited from here, with the locks around it, and with what each open transaction has written and so holds. */
 export function heldChain(scope: Scope): Chain {
   const chain = currentChain(scope)
   const writes = heldWrites(scope)
-  if (writes.length === 0) return chain
+  const locks = heldMarks(scope)
+  if (writes.length === 0 && locks.length === 0) return chain
   const own = chain[chain.length - 1] ?? chain[0]
-  return [...chain.slice(0, -1), { ...own, writes }] as unknown as Chain
+  const held = { ...(writes.length > 0 && { writes }), ...(locks.length > 0 && { locks }) }
+  return [...chain.slice(0, -1), { ...own, ...held }] as unknown as Chain
 }
 
 /** No more transactions are open around one piece of work than there are levels, so all of them fit. */

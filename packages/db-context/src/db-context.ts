@@ -4,6 +4,7 @@ import { currentChain } from './current-chain.ts'
 import type { Activity } from './datasource.ts'
 import { hookOwner } from './hooks.ts'
 import type { LockLevel } from './lock-levels.ts'
+import type { Locks } from './locks.ts'
 import type { ContextOptions, Isolation } from './options.ts'
 import type { PoolState } from './pool.ts'
 import type { Propagator } from './propagator.ts'
@@ -123,6 +124,8 @@ export interface DbContext extends AsyncDisposable {
   lockLevels(): LockLevel[]
   /** For the queue: carries the context between processes. */
   readonly propagator: Propagator
+  /** For locks over processes: keeps them within the one rule. */
+  readonly locks: Locks
   /**
    * Takes no new units, waits for those that run, aborts what is left after `deadlineMs` (default 10,000) and closes the
    * pools. Idempotent; allowed before `start`.
@@ -169,6 +172,7 @@ export function createDbContext(options: ContextOptions): DbContext {
     activities: () => context.ledger.snapshot(),
     lockLevels: () => context.lockLevels.all(),
     propagator: context.propagator,
+    locks: context.locks,
     stop: ({ deadlineMs = stopDeadlineMsDefault } = {}) => {
       stopping ??= close(deadlineMs)
       return stopping

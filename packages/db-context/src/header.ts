@@ -1,4 +1,5 @@
 import type { Chain, ChainLink } from './chain.ts'
+import { readMarks } from './locks.ts'
 import { dbContextError } from './registry.ts'
 import { readWrites } from './writes.ts'
 
@@ -27,10 +28,15 @@ export function writeHeader({ level, chain, deadlineMs }: CarriedContext): strin
   const left = deadlineMs === undefined ? {} : { d: Math.floor(Math.min(deadlineMs, deadlineMsMax)) }
   const write = (writeLink: (link: ChainLink) => unknown[]) =>
     version + Buffer.from(JSON.stringify({ l: level, c: links.map(writeLink), ...left })).toString('base64url')
-  const whole = write(link => [...bare(link), ...(link.writes ? [link.writes] : [])])
+  const whole = write(link => [...bare(link), ...heldOf(link)])
+  if (whole.length <= headerLengthMax) return whole
   // Without what they have written, the transactions around the call are found in their own process only.
-  return whole.length <= headerLengthMax ? whole : write(bare)
+  const withLocks = write(({ writes: _, ...link }) => [...bare(link), ...heldOf(link)])
+  return withLocks.length <= headerLengthMax ? withLocks : write(bare)
 }
+
+/** The locks come last: an older reader passes over them, and takes nothing but a list for what was written. */
+const heldOf = ({ writes, locks }: ChainLink) => (locks ? [writes ?? [], locks] : writes ? [writes] : [])
 
 const bare = ({ kind, name, id, level }: ChainLink) => [
   kind,
@@ -66,11 +72,13 @@ function parse(text: string): Record<string, unknown> {
 }
 
 function readLink(found: unknown): ChainLink {
-  const [kind, name, id, level, held] = Array.isArray(found) ? found : []
+  const [kind, name, id, level, held, marks] = Array.isArray(found) ? found : []
   const writes = held === undefined ? undefined : readWrites(held)
-  const isRead = held === undefined || writes !== undefined
+  const locks = marks === undefined ? undefined : readMarks(marks)
+  const own = { ...(writes && (writes.length > 0 || !locks) && { writes }), ...(locks && { locks }) }
+  const isRead = (held === undefined || writes !== undefined) && (marks === undefined || locks !== undefined)
   if ((kind === 'run' || kind === 'job') && isText(name) && isText(id) && isWhole(level) && isRead) {
-    return { kind, name, id, level, ...(writes ? { writes } : {}) }
+    return { kind, name, id, level, ...own }
   }
   throw invalid('has a link that is none')
 }

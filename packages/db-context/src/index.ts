@@ -31,6 +31,7 @@ export { type ErrorSpec, errorFactory, hasCode, type Outcome, StrataError, type 
 export type { CarriedContext } from './header.ts'
 export type { LockLevel } from './lock-levels.ts'
 export { LockWait } from './lock-wait.ts'
+export { type KeptLocks, type Locks, readMarks } from './locks.ts'
 export type { ContextOptions, DeclaredProcesses, Isolation } from './options.ts'
 export { patienceMs } from './patience.ts'
 export { type Permit, Permits } from './permits.ts'

@@ -74,7 +74,7 @@ export class LockLevels {
       'LOCK_ORDER',
       `Collection ${collection} is written at level ${written}, and transactions of level ${held} write it before they await ` +
         'deeper work: sooner or later one waits for work that waits for it. Write it at one level only, or after the call',
-      { details: { collection, held, written } },
+      { outcome: 'applied', details: { collection, held, written } },
     )
     this.#report(error, 'Order of document locks')
   }

@@ -39,9 +39,8 @@ export const dbContextErrors = {
     when: 'A job that has applied nothing yet met a document that other work holds: its worker puts it back into its lane',
   },
   LOCK_ORDER: {
-    outcome: 'applied',
-    transient: false,
-    when: 'Reported, never thrown: a collection is written at a deeper level than one at which transactions hold it across a wait',
+    ...refused,
+    when: 'A lock over processes was to be waited for while something was held that may be waited for with the lock in hand: a transaction, a connection, a slot, a caller, a later lock. Also reported, as `applied` and never thrown: a collection is written at a deeper level than one at which transactions hold it across a wait',
   },
   LOCK_TIMEOUT: { ...later, when: 'Other work held a document for longer than `lockWaitMs`' },
   MESSAGE_IN_PROGRESS: {

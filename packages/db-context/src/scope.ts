@@ -5,7 +5,7 @@ import type { Unit } from './unit.ts'
 
 /**
  * What AsyncLocalStorage carries. A scope is never changed: each verb that enters one makes a new one, so siblings can
- * never see each other's level or transaction. Only `cursors` grows and shrinks, and only this scope and those
+ * never see each other's level or transaction. Only `holds` grows and shrinks, and only this scope and those
  * inside it read it.
  */
 export interface Scope {
@@ -21,13 +21,13 @@ export interface Scope {
   readonly isHook: boolean
   /** The datasource that `switchDb` chose. */
   readonly datasource: string | undefined
-  /** Permits kept by open cursors of this scope. */
-  readonly cursors: Set<Hold>
+  /** Permits kept by open cursors of this scope, and locks over processes. */
+  readonly holds: Set<Hold>
 }
 
 export function rootScope(unit: Unit, level: number): Scope {
   const none = { outer: undefined, transaction: undefined, plain: undefined, isHook: false, datasource: undefined }
-  return { unit, level, ...none, cursors: new Set() }
+  return { unit, level, ...none, holds: new Set() }
 }
 
 type Change = Partial<Pick<Scope, 'level' | 'transaction' | 'plain' | 'isHook' | 'datasource'>>
@@ -42,7 +42,7 @@ export function innerScope(outer: Scope, change: Change): Scope {
     isHook: false,
     ...change,
     outer,
-    cursors: new Set(),
+    holds: new Set(),
   }
 }
 
@@ -115,9 +115,16 @@ export function findHold(scope: Scope, rank: Rank): Hold | undefined {
   return undefined
 }
 
-function holdOf({ cursors, transaction, outer, unit }: Scope, rank: Rank): Hold | undefined {
-  if (cursors.size > 0) for (const cursor of cursors) if (cursor.rank >= rank) return cursor
+function holdOf({ holds, transaction, outer, unit }: Scope, rank: Rank): Hold | undefined {
+  if (holds.size > 0) for (const hold of holds) if (hold.rank >= rank) return hold
   if (transaction?.isOpen && transaction.hold.rank >= rank) return transaction.hold
   const slot = outer === undefined && !unit.ended ? unit.slot : undefined
   return slot && slot.rank >= rank ? slot : undefined
+}
+
+/** Everything that one scope itself holds at this rank or above. */
+export function holdsOf({ holds, transaction, outer, unit }: Scope, rank: Rank): readonly Hold[] {
+  const slot = outer === undefined && !unit.ended ? unit.slot : undefined
+  const all = [...holds, transaction?.isOpen ? transaction.hold : undefined, slot]
+  return all.filter(hold => hold !== undefined && hold.rank >= rank) as readonly Hold[]
 }

@@ -188,11 +188,11 @@ export class Statements {
       const hold: Hold = { rank: at.pool.rank, unit, what: `an open cursor (${what}) that keeps its connection` }
       // Where it is read counts, and where it was made: a loop may be outside the scope that it got its cursor from.
       const scopes = new Set([at.scope, scope])
-      for (const each of scopes) each.cursors.add(hold)
+      for (const each of scopes) each.holds.add(hold)
       return {
         statement: (inner, run) => this.#held(at, inner, run),
         release: () => {
-          for (const each of scopes) each.cursors.delete(hold)
+          for (const each of scopes) each.holds.delete(hold)
           permit.release()
         },
       }

@@ -26,6 +26,7 @@ const link = fc.record(
     id: text,
     level: fc.nat(64),
     writes: fc.array(writes, { maxLength: 4 }),
+    locks: fc.array(fc.stringMatching(/^[\w-]{16}$/), { maxLength: 8 }),
   },
   { requiredKeys: ['kind', 'name', 'id', 'level'] },
 )

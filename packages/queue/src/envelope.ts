@@ -1,4 +1,4 @@
-import { type ChainLink, readWrites } from '@strata/db-context'
+import { type ChainLink, readMarks, readWrites } from '@strata/db-context'
 import { isRecord, parseJson } from './json.ts'
 import type { Lane } from './lane.ts'
 import { queueError } from './registry.ts'
@@ -121,15 +121,23 @@ function readReplyTo({ replyTo }: Record<string, unknown>): string | undefined {
 
 function isLink(value: unknown): value is ChainLink {
   if (!isRecord(value)) return false
-  const { kind, name, id, level, writes } = value
+  const { kind, name, id, level, writes, locks } = value
   if (writes !== undefined && !readWrites(writes)) return false
+  if (locks !== undefined && !readMarks(locks)) return false
   return (kind === 'run' || kind === 'job') && isText(name) && isText(id) && isWhole(level, 0)
 }
 
 /** Only the known fields, whatever else a stranger put there. */
-function copyLink({ kind, name, id, level, writes }: ChainLink): ChainLink {
-  const read = readWrites(writes)
-  return read ? { kind, name, id, level, writes: read } : { kind, name, id, level }
+function copyLink({ kind, name, id, level, writes, locks }: ChainLink): ChainLink {
+  const read = { writes: readWrites(writes), locks: readMarks(locks) }
+  return {
+    kind,
+    name,
+    id,
+    level,
+    ...(read.writes && { writes: read.writes }),
+    ...(read.locks && { locks: read.locks }),
+  }
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= textLengthMax

@@ -20,7 +20,7 @@ const writeConcernTimeoutMs = 10_000
 const lockWaitMs = 30_000
 
 /** Opens both. The context waits as long for a document as the server's own limits let the driver wait. */
-export async function openBothSides(mongoUrl: string, levelsMax = 1): Promise<BothSides> {
+export async function openBothSides(mongoUrl: string, levelsMax = 1, serviceMax?: number): Promise<BothSides> {
   await using undo = new AsyncDisposableStack()
   const database = `strata_bench_${randomBytes(4).toString('hex')}`
   const client = undo.use(rawClient(mongoUrl))
@@ -29,7 +29,7 @@ export async function openBothSides(mongoUrl: string, levelsMax = 1): Promise<Bo
     name: 'bench',
     url: mongoUrl,
     database,
-    pool: { max: callersMax },
+    pool: { max: callersMax, ...(serviceMax !== undefined && { serviceMax }) },
     operationTimeoutMs,
     writeConcernTimeoutMs,
   })

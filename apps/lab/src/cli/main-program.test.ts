@@ -37,6 +37,8 @@ test.each([
   [['lab', 'pool', '--accounts', '3'], 'pool has no flag --accounts'],
   [['lab', 'bank', '--roots', '3'], 'bank takes no --roots'],
   [['lab', 'bank', '--mode', 'fast'], 'transaction, two-phase'],
+  [['lab', 'pool', '--fencing', 'on'], 'pool has no flag --fencing'],
+  [['lab', 'lock', '--fencing', 'half'], 'on, off'],
   [['lab', 'pool', 'slots'], 'too many arguments'],
   [['bench', 'nope'], 'No benchmark nope'],
   [['bench', 'context', '--rounds', '0'], 'from 1 to 100'],
@@ -57,7 +59,7 @@ test('lab alone lists the scenarios with hazard and promise', async () => {
 
 test('lists are there for programs too', async () => {
   const { out } = await run('lab', '--json')
-  expect(JSON.parse(out)).toHaveLength(21)
+  expect(JSON.parse(out)).toHaveLength(22)
   expect(JSON.parse((await run('bench', '--json')).out)).toMatchObject([
     { name: 'context' },
     { name: 'transaction' },
@@ -67,5 +69,6 @@ test('lists are there for programs too', async () => {
     { name: 'link' },
     { name: 'outbox' },
     { name: 'inbox' },
+    { name: 'lock' },
   ])
 })

@@ -141,6 +141,7 @@ export class Crew implements AsyncDisposable {
     else if (message.type === 'before-gate') this.beforeGate = message.beforeGate
     else if (message.type === 'strangers-ended') this.strangers = message.end
     else if (message.type === 'kill') this.#kill(from, message).catch(error => this.#finished.reject(error))
+    else if (message.type === 'pause') void from.pause(message.ms).then(() => this.#openGate(message.gate))
     else if (message.type === 'gate') this.#openGate(message.name, from)
     else this.#finished.reject(new LabError('RUN_FAILED', `Process ${from.name}: ${message.message}`))
     if (this.#hasBesideEnded && this.ends.size === this.#roots) this.#finished.resolve()

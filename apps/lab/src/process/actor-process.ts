@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type NodeProcess, spawnNode } from '@strata/testkit'
 import { LabError } from '../lab-error.ts'
@@ -18,6 +19,7 @@ export class ActorProcess implements AsyncDisposable {
   readonly #child: NodeProcess
   /** True for one that has been killed on a scenario's behalf. */
   isKilled = false
+  #pauses = 0
   /** What it told last of what it holds and waits for. */
   report: ProcessReport | undefined
 
@@ -58,6 +60,15 @@ export class ActorProcess implements AsyncDisposable {
     this.isKilled = true
     this.#child.kill('SIGKILL')
     await this.#child.exited
+  }
+
+  /** Stops it for so long. Resolves when it goes on: after the last of those that asked meanwhile. */
+  async pause(ms: number): Promise<void> {
+    this.#pauses += 1
+    this.#child.kill('SIGSTOP')
+    await sleep(ms)
+    this.#pauses -= 1
+    if (this.#pauses === 0) this.#child.kill('SIGCONT')
   }
 
   /** Asks for a fresh report; keeps the last one when none comes in time. */

@@ -52,6 +52,8 @@ export type FromActor =
   | { readonly type: 'refused'; readonly ms: number }
   /** Asks for a kill; the gate opens in every other process when it is done, and a replacement works. */
   | { readonly type: 'kill'; readonly victim: Victim; readonly gate: string }
+  /** Asks to be stopped for so long; the gate opens in every process when it goes on. */
+  | { readonly type: 'pause'; readonly ms: number; readonly gate: string }
   | { readonly type: 'strangers-ended'; readonly end: StrangersEnd }
   | { readonly type: 'before-gate'; readonly beforeGate: BeforeGate }
   /** `asked` answers a `report`; the others come by themselves. */

@@ -80,6 +80,7 @@ export class Performer {
       refused: ms => this.#tell({ type: 'refused', ms }),
       beforeGate: beforeGate => this.#tell({ type: 'before-gate', beforeGate }),
       kill: (victim, gate) => this.#tell({ type: 'kill', victim, gate }),
+      pause: (ms, gate) => this.#tell({ type: 'pause', ms, gate }),
     })
     const { stage, worker } = open
     const meter = new PeakMeter(() => stage.db.pools())

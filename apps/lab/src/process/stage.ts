@@ -29,6 +29,8 @@ export interface StageReports {
   beforeGate(standing: BeforeGate): void
   /** Has something killed as a crash would; the gate opens in every process that is left when it is gone. */
   kill(victim: Victim, gate: string): void
+  /** Has this process stopped for so long, as a pause of its machine would; the gate opens in every process when it goes on. */
+  pause(ms: number, gate: string): void
 }
 
 export interface StageParts {

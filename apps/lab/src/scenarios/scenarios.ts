@@ -10,6 +10,7 @@ import { failover } from './failover.ts'
 import { idempotency } from './idempotency.ts'
 import { inbox } from './inbox.ts'
 import { killedHolder } from './killed-holder.ts'
+import { lock } from './lock.ts'
 import { longOperation } from './long-operation.ts'
 import { order } from './order.ts'
 import { outbox } from './outbox.ts'
@@ -44,6 +45,7 @@ export const scenarios: readonly Scenario[] = [
   idempotency,
   outbox,
   bank,
+  lock,
 ]
 
 export const findScenario = (name: string): Scenario | undefined => scenarios.find(scenario => scenario.name === name)

@@ -213,6 +213,18 @@ test('a bank keeps its total, at every look, and moves each transfer once', () =
   }
 })
 
+test('a lock refuses each write that comes after its lease, and without fencing accepts some', () => {
+  const all = { completed: 200 }
+  const fenced = { staleAccepted: 0, staleRefused: 200 }
+  expect(isAsPromised('lock', {}, { ...all, counts: fenced })).toBe(true)
+  expect(isAsPromised('lock', {}, { completed: 199, failed: 1, counts: fenced })).toBe(false)
+  expect(isAsPromised('lock', {}, { ...all, counts: { staleAccepted: 1, staleRefused: 199 } })).toBe(false)
+  expect(isAsPromised('lock', {}, { ...all, counts: { staleAccepted: 0, staleRefused: 0 } })).toBe(false)
+  const off = { own: { fencing: 'off' } }
+  expect(isAsPromised('lock', off, { ...all, counts: { staleAccepted: 1, staleRefused: 0 } })).toBe(true)
+  expect(isAsPromised('lock', off, { ...all, counts: { staleAccepted: 0, staleRefused: 0 } })).toBe(false)
+})
+
 test('the README has a row for every scenario', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   for (const { name } of scenarios) expect(readme).toContain(`\n| \`${name}\``)
@@ -241,6 +253,7 @@ test('every scenario says its hazard and what it promises', () => {
     'idempotency',
     'outbox',
     'bank',
+    'lock',
   ])
   for (const scenario of scenarios) {
     expect(scenario.hazard).toMatch(/\((Z\d+(, Z\d+)*|honest ends)\)$/)

@@ -15,6 +15,9 @@ export interface LabReport {
   readonly falseOutcomes?: number
   readonly committed?: number
   readonly duplicates?: number
+  readonly staleAccepted?: number
+  readonly staleRefused?: number
+  readonly kills?: number
   readonly verdict: 'as-expected' | 'unexpected'
 }
 

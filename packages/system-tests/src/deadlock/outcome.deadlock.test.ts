@@ -19,3 +19,32 @@ it('killed-holder: what a killed process held is free within 20 s, and stays loc
   expect(await run('killed-holder')).toMatchObject({ verdict: 'as-expected', completed: 20 })
   expect(await run('killed-holder', ...hang)).toMatchObject({ verdict: 'as-expected', symptoms: { LOCK_WAIT: 20 } })
 })
+
+it('lock: a write that comes after its lease is refused by its token, and accepted without', async () => {
+  const flags = ['--rounds', '3', '--ttl-ms', '200', '--processes', '2']
+  const fenced = await run('lock', ...flags)
+  expect(fenced).toMatchObject({ verdict: 'as-expected', completed: 3, staleAccepted: 0 })
+  expect(fenced.staleRefused).toBeGreaterThan(0)
+  const open = await run('lock', ...flags, '--fencing', 'off')
+  expect(open).toMatchObject({ verdict: 'as-expected', completed: 3, staleRefused: 0 })
+  expect(open.staleAccepted).toBeGreaterThan(0)
+})
+
+it.each(['two-phase', 'transaction'])(
+  'bank: money moved by mode %s stays whole while processes are killed',
+  async mode => {
+    const report = await run(
+      'bank',
+      '--mode',
+      mode,
+      '--transfers',
+      '150',
+      '--coordinators',
+      '2',
+      '--kill-every-ms',
+      '500',
+    )
+    expect(report).toMatchObject({ verdict: 'as-expected', completed: 150 })
+    expect(report.kills).toBeGreaterThan(0)
+  },
+)

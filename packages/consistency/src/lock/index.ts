@@ -1,0 +1,5 @@
+export { type Fence, type FenceOptions, fenced } from './fenced.ts'
+export type { Lease } from './lease.ts'
+export { createLock, type Lock, type LockOptions } from './lock.ts'
+export type { LeaseOptions, WaitOptions } from './options.ts'
+export type { LockHolder, LockState } from './store.ts'

@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto'
+import { type DbContext, dbContextError, deadlineIn, hasCode, type KeptLocks } from '@strata/db-context'
+import { consistencyError } from '../errors.ts'
+import { outside } from '../outbox/outside.ts'
+import type { Report } from '../outbox/report.ts'
+import { sortedKeys } from './keys.ts'
+import { HeldLease, type Lease } from './lease.ts'
+import { boundsOf, type LeaseBounds, type LeaseOptions, type WaitOptions } from './options.ts'
+import type { LockStore } from './store.ts'
+import { takeAll, tryAll } from './waiting.ts'
+
+export interface LeasesOptions {
+  readonly db: Pick<DbContext, 'current' | 'locks'>
+  readonly store: LockStore
+  /** Before each key, the name of its lock in the order of all locks. */
+  readonly scope: string
+  readonly owner: string
+  readonly bounds: LeaseBounds
+  readonly report: Report
+}
+
+type Keys = string | readonly string[]
+
+/** One lease to be: its keys, its bounds, and its names in the one order. */
+interface Wanted {
+  readonly keys: readonly string[]
+  readonly bounds: LeaseBounds
+  readonly kept: KeptLocks
+}
+
+/** Grants leases within the one rule, and has them end with the work under them. */
+export class Leases {
+  readonly #options: LeasesOptions
+
+  constructor(options: LeasesOptions) {
+    this.#options = options
+  }
+
+  async with<T>(given: Keys, fn: (lease: Lease) => Promise<T>, options: WaitOptions): Promise<T> {
+    const { db, store } = this.#options
+    const wanted = this.#want(given, options)
+    const { keys, bounds, kept } = wanted
+    const waits = bounds.waitMs > 0
+    if (waits) db.locks.refuseWait(kept)
+    const unit = this.#unitSignal()
+    const lease = this.#lease(bounds, waits)
+    const signal = unit && options.signal ? AbortSignal.any([unit, options.signal]) : (unit ?? options.signal)
+    const deadline = deadlineIn(bounds.waitMs)
+    const on = { claim: lease.claim, waitMs: bounds.waitMs, deadline, signal }
+    if (waits) await outside(() => takeAll(store, lease.held, keys, on))
+    else if (!(await outside(() => tryAll(store, lease.held, { keys, claim: lease.claim })))) throw busy(keys)
+    return await this.#under(lease.held, { wanted, unit, fn })
+  }
+
+  async try(given: Keys, options: LeaseOptions): Promise<Lease | undefined> {
+    const { db, store } = this.#options
+    const { keys, bounds, kept } = this.#want(given, options)
+    const { held, claim } = this.#lease(bounds, false)
+    const isGranted = await outside(() => tryAll(store, held, { keys, claim }))
+    if (!isGranted) return undefined
+    const unit = this.#unitSignal()
+    const forget = db.locks.keep(kept, async () => {
+      // Work that was given up may go on: its lease is left to its time.
+      if (unit?.aborted) held.lose('unit-ended')
+      else await this.#release(held)
+    })
+    return leaseOf(held, forget)
+  }
+
+  /** Work that outlives its lease is left behind: its caller hears of the loss at once. */
+  async #under<T>(
+    lease: HeldLease,
+    { wanted, unit, fn }: { wanted: Wanted; unit: AbortSignal | undefined; fn: (lease: Lease) => Promise<T> },
+  ): Promise<T> {
+    const onUnitEnd = () => lease.lose('unit-ended')
+    if (unit?.aborted) {
+      await this.#release(lease)
+      throw unit.reason
+    }
+    unit?.addEventListener('abort', onUnitEnd, { once: true })
+    try {
+      const body = async () => await fn(leaseOf(lease))
+      const value = await Promise.race([this.#options.db.locks.within(wanted.kept, body), lease.ended])
+      lease.signal.throwIfAborted()
+      if ((await this.#release(lease)) === false) throw lease.lost('taken')
+      return value
+    } finally {
+      unit?.removeEventListener('abort', onUnitEnd)
+      // Lost, it is left to its time: what still goes on under it has that long to see its signal.
+      if (!lease.signal.aborted) await this.#release(lease)
+    }
+  }
+
+  /** @returns undefined where the store did not tell: the lease then ends by itself */
+  async #release(lease: HeldLease): Promise<boolean | undefined> {
+    try {
+      return await outside(() => lease.release())
+    } catch (error) {
+      this.#options.report(error, `Release of a lease on ${lease.keys.join(', ').slice(0, 200)}`)
+      return undefined
+    }
+  }
+
+  /** @throws LOCK_KEYS_INVALID, CONFIG, LOCK_REENTRANT */
+  #want(given: Keys, options: Partial<LeaseBounds>): Wanted {
+    const { db, scope, bounds: common } = this.#options
+    const keys = sortedKeys(given)
+    const names = keys.map(key => `${scope}/${key}`)
+    const what = keys.length === 1 ? `lock ${keys[0]}` : `locks ${keys.slice(0, 5).join(', ')}`
+    const bounds = boundsOf(options, common)
+    const own = db.locks.heldBy(names)
+    if (own) throw reentrant(own.name.slice(scope.length + 1), own.holder)
+    return { keys, bounds, kept: { names, what } }
+  }
+
+  #lease(bounds: LeaseBounds, waits: boolean) {
+    const { store, owner, report } = this.#options
+    const claim = { id: randomUUID(), owner, ttlMs: bounds.ttlMs, waits }
+    const held = outside(() => new HeldLease(store, { claim, holdMsMax: bounds.holdMsMax, report }))
+    return { held, claim }
+  }
+
+  #unitSignal(): AbortSignal | undefined {
+    try {
+      return this.#options.db.current.signal
+    } catch (error) {
+      if (hasCode(error, 'CONTEXT_MISSING')) return undefined
+      throw error
+    }
+  }
+}
+
+/** A lease as work sees it: its statements are no effects of the unit of work that asks for them. */
+function leaseOf(held: HeldLease, forget: () => void = () => {}): Lease {
+  const release = async () => {
+    forget()
+    return await outside(() => held.release())
+  }
+  return {
+    get keys() {
+      return held.keys
+    },
+    get token() {
+      return held.token
+    },
+    get isHeld() {
+      return held.isHeld
+    },
+    get signal() {
+      return held.signal
+    },
+    tokenOf: key => held.tokenOf(key),
+    release,
+    [Symbol.asyncDispose]: async () => void (await release()),
+  }
+}
+
+const reentrant = (key: string, holder: string) =>
+  consistencyError(
+    'LOCK_REENTRANT',
+    `Lock ${key} is held by this very work (${holder}): it would wait for itself. Hand the lease on, or take the lock once`,
+    { details: { key, holder } },
+  )
+
+/** With a cause by which the worker of a job puts it back: a slot must not wait for whoever holds the lock. */
+function busy(keys: readonly string[]) {
+  const message = `One of the locks ${keys.slice(0, 5).join(', ')} is taken, and waitMs is 0: try again later`
+  const cause = dbContextError('MESSAGE_IN_PROGRESS', message, { details: { keys } })
+  return consistencyError('LOCK_WAIT_TIMEOUT', message, { details: { keys, waitMs: 0 }, cause })
+}
