@@ -1,0 +1,22 @@
+import { protocol } from '@strata/consistency/two-phase-commit'
+import { describe, expect, test } from 'vitest'
+import { explore } from './exploration.ts'
+import { mistakes } from './two-phase/mistakes.ts'
+import { twoPhaseModel } from './two-phase/model.ts'
+
+/** Of a fault comes more: who crashes leaves writes under way, which come at any time or never, and a lease that runs out. */
+const faults = 1
+
+describe('the table of two-phase commit', () => {
+  test('is right in every interleaving of three actors, with a fault at any moment', () => {
+    const { states, moves, violation } = explore(twoPhaseModel(protocol, faults))
+    console.info(`${states} states, ${moves} moves`)
+    expect(violation).toBeUndefined()
+    expect(states).toBeGreaterThan(100_000)
+  })
+
+  test.each(mistakes)('is wrong where $name: $symptom', ({ change, symptom }) => {
+    const { violation } = explore(twoPhaseModel(change(protocol), faults))
+    expect(violation?.text).toBe(symptom)
+  })
+})

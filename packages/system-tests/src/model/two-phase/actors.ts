@@ -1,0 +1,153 @@
+import type { Protocol, StepName, TransitionName } from '@strata/consistency/two-phase-commit'
+import type { Move } from '../exploration.ts'
+import { mayCome, recordAfter } from './servers.ts'
+import { type Actor, type Answer, idle, type Progress, partsCount, type State } from './state.ts'
+
+const names = ['A', 'B', 'C'] as const
+
+export const nameOf = (actor: number): string => names[actor] ?? ''
+
+const all = <T>(value: T): T[] => Array.from({ length: partsCount }, () => value)
+
+/** Everything that an actor may do next by itself. The third one may cancel, too. */
+export function* actorMoves(protocol: Protocol, state: State, number: number): Generator<Move<State>> {
+  const actor = state.actors[number]
+  if (actor?.phase === 'idle') yield* claims(protocol, state, number)
+  if (actor?.phase !== 'working' || actor.state === undefined) return
+  for (const [part, progress] of actor.parts.entries()) {
+    if (progress === 'unanswered') yield look(protocol, state, { number, part })
+  }
+  const work = protocol.work[actor.state]
+  for (const name of [work?.confirmed, work?.refused]) {
+    if (name !== undefined && mayMake(protocol, actor, name)) yield make(protocol, state, { number, name })
+  }
+  // What it sends is not applied any more: it lets go of the claim, for whoever takes it over once the lease has run out.
+  const isLate = actor.state === 'pending' && state.passed[actor.token]?.some(Boolean)
+  if (isLate) yield move(`${nameOf(number)} gives up`, withActor(state, number, idle))
+}
+
+function* claims(protocol: Protocol, state: State, number: number): Generator<Move<State>> {
+  if (state.record?.state === 'done' || state.record?.state === 'canceled') {
+    yield move(`${nameOf(number)} sees the end`, withActor(state, number, { ...idle, phase: 'over' }))
+    return
+  }
+  const possible: TransitionName[] = ['submit', 'begin', 'start', 'take-over']
+  if (number === names.length - 1) possible.push('cancel')
+  for (const name of possible) {
+    if (recordAfter(protocol, name, { record: state.record, token: 0 })) yield make(protocol, state, { number, name })
+  }
+}
+
+/** What it has to know before it makes a transition. */
+function mayMake({ transitions }: Protocol, actor: Actor, name: TransitionName): boolean {
+  const { needs } = transitions[name]
+  const { parts } = actor
+  if (needs === 'every-step-confirmed') return parts.every(each => each === 'confirmed' || each === 'missing')
+  if (needs === 'a-step-refused') return parts.includes('refused') && !parts.includes('sent')
+  return needs === 'nothing'
+}
+
+/** A transition; whoever holds the claim after it sends the first step of the new state to all participants at once. */
+function make(
+  protocol: Protocol,
+  state: State,
+  { number, name }: { readonly number: number; readonly name: TransitionName },
+): Move<State> {
+  const { token, applied } = state.actors[number] ?? idle
+  const record = recordAfter(protocol, name, { record: state.record, token })
+  const label = `${nameOf(number)}: ${name}`
+  if (record === undefined) return move(`${label}, refused`, withActor(state, number, idle))
+  const isRaised = protocol.transitions[name].token === 'raised'
+  const passed = isRaised ? [...state.passed, all(false)] : state.passed
+  const next = { ...state, record, passed, wasApplied: state.wasApplied || record.state === 'applied' }
+  const [first] = protocol.work[record.state]?.steps ?? []
+  if (protocol.work[record.state] === undefined || (!isRaised && token === 0))
+    return move(label, withActor(next, number, idle))
+  const working: Actor = {
+    phase: 'working',
+    token: isRaised ? record.token : token,
+    state: record.state,
+    parts: all<Progress>('confirmed'),
+    applied: isRaised ? all<Answer>('none') : applied,
+  }
+  const begun = withActor(next, number, working)
+  if (first === undefined) return move(label, begun)
+  return move(
+    label,
+    all(first).reduce((sent, step, part) => send(protocol, sent, { number, part, step }), begun),
+  )
+}
+
+function send(
+  { tombstones }: Protocol,
+  state: State,
+  { number, part, step }: { readonly number: number; readonly part: number; readonly step: StepName },
+): State {
+  const { token, applied } = state.actors[number] ?? idle
+  const isBrief = tombstones.isBriefWhenNothingIsUnderWay && token === 1 && applied[part] === 'written'
+  const next = withProgress(state, { number, part, progress: 'sent' })
+  return { ...next, writes: [...state.writes, { step, part, token, isBrief, by: number }] }
+}
+
+/** After a write that has not matched, or of which it has heard nothing: it is confirmed, refused, or sent again. */
+function look(
+  protocol: Protocol,
+  state: State,
+  { number, part }: { readonly number: number; readonly part: number },
+): Move<State> {
+  const label = `${nameOf(number)} looks at ${part}`
+  const actor = state.actors[number] ?? idle
+  const seen =
+    actor.state === 'pending' ? seenOfApply(protocol, state, part) : seenLater(protocol, state, { actor, part })
+  if (seen === 'ended elsewhere') return move(label, withActor(state, number, idle))
+  if (typeof seen === 'string') return move(label, withProgress(state, { number, part, progress: seen }))
+  return move(label, send(protocol, state, { number, part, ...seen }))
+}
+
+type Seen = Progress | { readonly step: StepName } | 'ended elsewhere'
+
+function seenOfApply({ work }: Protocol, { parts }: State, part: number): Seen {
+  const { exists, hasEntry, tombstone, guardHolds } = parts[part] ?? {}
+  const [step] = work.pending?.steps ?? []
+  if (hasEntry) return 'confirmed'
+  if (tombstone !== 'none') return 'ended elsewhere'
+  return exists && guardHolds && step ? { step } : 'refused'
+}
+
+function seenLater(
+  { work, transitions }: Protocol,
+  state: State,
+  { actor, part }: { readonly actor: Actor; readonly part: number },
+): Seen {
+  const { exists, hasEntry, tombstone } = state.parts[part] ?? {}
+  const rule = work[actor.state ?? 'initial']
+  const [first, second = first] = rule?.steps ?? []
+  if (hasEntry && first) return { step: first }
+  if (actor.state === 'applied' || tombstone === 'canceled') return 'confirmed'
+  if (exists && second) return { step: second }
+  // Nowhere to leave a tombstone. So it counts only once no write can come to a document that is made meanwhile.
+  const isTooEarly = rule && transitions[rule.confirmed].waitsForMissing && mayCome(state, part, actor.token)
+  return isTooEarly ? 'unanswered' : 'missing'
+}
+
+export const move = (label: string, next: State): Move<State> => ({ label, next, isFault: false })
+
+export function withProgress(
+  state: State,
+  { number, part, progress }: { readonly number: number; readonly part: number; readonly progress: Progress },
+): State {
+  const replace = (actor: Actor): Actor => ({
+    ...actor,
+    parts: actor.parts.map((each, at) => (at === part ? progress : each)),
+  })
+  return { ...state, actors: state.actors.map((each, at) => (at === number ? replace(each) : each)) }
+}
+
+/** An actor that turns to something else: it waits for no answer any more. */
+export function withActor(state: State, number: number, actor: Actor): State {
+  return {
+    ...state,
+    actors: state.actors.map((each, at) => (at === number ? actor : each)),
+    writes: state.writes.map(write => (write.by === number ? { ...write, by: undefined } : write)),
+  }
+}

@@ -1,0 +1,78 @@
+import type {
+  Protocol,
+  StepName,
+  StepRule,
+  TransactionState,
+  TransitionName,
+  TransitionRule,
+  WorkRule,
+} from '@strata/consistency/two-phase-commit'
+
+type Change = (protocol: Protocol) => Protocol
+
+const step =
+  (name: StepName, change: Partial<StepRule>): Change =>
+  protocol => ({ ...protocol, steps: { ...protocol.steps, [name]: { ...protocol.steps[name], ...change } } })
+
+const transition =
+  (name: TransitionName, change: Partial<TransitionRule>): Change =>
+  protocol => ({
+    ...protocol,
+    transitions: { ...protocol.transitions, [name]: { ...protocol.transitions[name], ...change } },
+  })
+
+const work =
+  (state: TransactionState, change: Partial<WorkRule>): Change =>
+  protocol => {
+    const rule = protocol.work[state]
+    return rule ? { ...protocol, work: { ...protocol.work, [state]: { ...rule, ...change } } } : protocol
+  }
+
+export interface Mistake {
+  readonly name: string
+  readonly change: Change
+  /** What comes of it. */
+  readonly symptom: string
+}
+
+const twice = 'a participant is applied twice, or reversed twice'
+const otherEnd = 'a participant tells another end than the record'
+const committedByHalves = 'committed by halves'
+const canceledByHalves = 'canceled by halves'
+const both = 'both committed and canceled'
+const entryLeft = 'ended with an entry left'
+const noEnd = 'does not end any more, though nothing goes wrong'
+
+const mistake = (name: string, change: Change, symptom: string): Mistake => ({ name, change, symptom })
+
+const forgetful: Change = protocol => ({
+  ...protocol,
+  tombstones: { ...protocol.tombstones, outlivesWrites: false },
+})
+
+/** Mistakes that somebody may make in the table: each is one field. */
+export const mistakes: readonly Mistake[] = [
+  mistake('an apply does not look for a tombstone', step('apply', { refusedByTombstone: false }), twice),
+  mistake('an apply does not look at the clock', step('apply', { checksDeadline: false }), twice),
+  mistake('an apply leaves no entry', step('apply', { entry: 'kept' }), twice),
+  mistake('a release leaves no tombstone', step('release', { tombstone: 'none' }), twice),
+  mistake('a release leaves the tombstone of a cancellation', step('release', { tombstone: 'canceled' }), otherEnd),
+  mistake('a release leaves its entry', step('release', { entry: 'kept' }), entryLeft),
+  mistake('a release undoes what was applied', step('release', { effect: 'reverse' }), committedByHalves),
+  mistake('a reverse does not ask for the entry', step('reverse', { needsEntry: false }), twice),
+  mistake('a reverse undoes nothing', step('reverse', { effect: 'none' }), canceledByHalves),
+  mistake('a reverse leaves no tombstone', step('reverse', { tombstone: 'none' }), canceledByHalves),
+  mistake('what was not applied is not barred', step('bar', { tombstone: 'none' }), canceledByHalves),
+  mistake('tombstones are removed at once', forgetful, twice),
+  mistake('it commits before all have confirmed', transition('commit', { needs: 'nothing' }), committedByHalves),
+  mistake('it commits without its claim', transition('commit', { token: 'none' }), twice),
+  mistake('it cancels what is in force', transition('cancel', { from: ['initial', 'pending', 'applied'] }), both),
+  mistake('it ends before all are released', transition('finish', { needs: 'nothing' }), entryLeft),
+  mistake('it ends as canceled what is in force', transition('finish', { to: 'canceled' }), both),
+  mistake('it closes before all are reversed', transition('close', { needs: 'nothing' }), canceledByHalves),
+  mistake('it does not wait for a missing document', transition('close', { waitsForMissing: false }), canceledByHalves),
+  mistake('nobody takes over', transition('take-over', { from: [] }), noEnd),
+  mistake('whoever takes over gets no new token', transition('take-over', { token: 'checked' }), noEnd),
+  mistake('a cancellation only bars', work('canceling', { steps: ['bar'] }), noEnd),
+  mistake('a cancellation does not bar', work('canceling', { steps: ['reverse'] }), noEnd),
+]

@@ -1,0 +1,75 @@
+import type { Protocol } from '@strata/consistency/two-phase-commit'
+import type { Model, Move } from '../exploration.ts'
+import { actorMoves } from './actors.ts'
+import { actorsCount, idle, keyOf, type Part, partsCount, type State } from './state.ts'
+import { accidentMoves, settled, timeMoves, writeMoves } from './surroundings.ts'
+
+const sound: Part = {
+  exists: true,
+  guardHolds: true,
+  hasEntry: false,
+  effect: 0,
+  tombstone: 'none',
+  tombstoneOf: 0,
+}
+
+/** The second participant, as a transaction may find it. */
+const others = {
+  'both can': sound,
+  'one must not': { ...sound, guardHolds: false },
+  'one is missing': { ...sound, exists: false },
+} as const
+
+/**
+ * One transaction of two participants, its three actors (each may run it, take it over and recover it, one may cancel it), and up to so
+ * many faults: crashes, leases that run out under their holder, clocks that differ, answers and writes lost, writes that come at any
+ * time later.
+ */
+export function twoPhaseModel(protocol: Protocol, faults: number): Model<State | 'start'> {
+  return {
+    start: 'start',
+    key: state => (state === 'start' ? state : keyOf(state)),
+    moves: state => (state === 'start' ? starts(faults) : moves(protocol, state)),
+    violation: state => (state === 'start' ? undefined : violation(state)),
+    isEnd: state => state !== 'start' && (state.record?.state === 'done' || state.record?.state === 'canceled'),
+  }
+}
+
+function* starts(faultsLeft: number): Generator<Move<State>> {
+  for (const [label, other] of Object.entries(others)) {
+    const parts = Array.from({ length: partsCount }, (_, part) => (part === 0 ? sound : other))
+    const actors = Array.from({ length: actorsCount }, () => idle)
+    yield {
+      label,
+      isFault: false,
+      next: { record: undefined, parts, writes: [], actors, passed: [[]], wasApplied: false, faultsLeft },
+    }
+  }
+}
+
+function* moves(protocol: Protocol, state: State): Generator<Move<State>> {
+  for (const each of allMoves(protocol, state)) yield { ...each, next: settled(each.next) }
+}
+
+function* allMoves(protocol: Protocol, state: State): Generator<Move<State>> {
+  for (const number of state.actors.keys()) yield* actorMoves(protocol, state, number)
+  yield* writeMoves(protocol, state)
+  yield* timeMoves(state)
+  yield* accidentMoves(state)
+}
+
+/** What must never be seen in the data, by anybody at any time. */
+function violation({ record, parts, wasApplied }: State): string | undefined {
+  if (parts.some(({ effect }) => effect < 0 || effect > 1)) return 'a participant is applied twice, or reversed twice'
+  if (record === undefined) return undefined
+  const { state } = record
+  const isCanceled = state === 'canceling' || state === 'canceled'
+  if (wasApplied && isCanceled) return 'both committed and canceled'
+  if (parts.some(({ tombstone }) => tombstone === (isCanceled ? 'done' : wasApplied ? 'canceled' : 'done')))
+    return 'a participant tells another end than the record'
+  if ((state === 'applied' || state === 'done') && parts.some(({ effect }) => effect === 0))
+    return 'committed by halves'
+  if (state === 'canceled' && parts.some(({ effect }) => effect === 1)) return 'canceled by halves'
+  const isEnded = state === 'done' || state === 'canceled'
+  return isEnded && parts.some(({ hasEntry }) => hasEntry) ? 'ended with an entry left' : undefined
+}
