@@ -29,8 +29,12 @@ const latesMax = 5
 export class Coordinator {
   readonly #engine: Engine
   readonly #signal: AbortSignal
-  /** Parts of which nothing can be under way but what this one has been answered. */
-  readonly #sole = new Set<number>()
+  /** Parts, by number, of which an `apply` was sent. */
+  readonly #sent = new Set<number>()
+  /** Those of which the only one there can be was answered as written: nothing of it is under way. */
+  readonly #written = new Set<number>()
+  /** Those of which the only one there can be has found no document: it has not been applied. */
+  readonly #absent = new Set<number>()
   #renewedAt: number
   #lates = 0
   /** Also where it can renew its claim, it does not try for ever: recovery does, in turns. */
@@ -80,7 +84,7 @@ export class Coordinator {
       return await this.#move(record, 'renew')
     const ends = await Promise.all(
       record.parts.map((part, index) =>
-        takeStep(this.#engine, { record, part, work, isSole: this.#sole.has(index) }).then(end => {
+        takeStep(this.#engine, { record, part, work, isSole: this.#written.has(index) }).then(end => {
           this.#note(record, index, end)
           return end
         }),
@@ -94,11 +98,17 @@ export class Coordinator {
     return await this.#conclude(record, work, ends)
   }
 
-  /** Of a first claim only: before another there may have been writes that nobody knows of. */
+  /**
+   * Of a first claim and a first `apply` only: of another that was sent before nobody knows where it is. One that was answered as written
+   * is not written again; one that found nothing could be, where its connection broke and the driver sent it twice.
+   */
   #note({ state, token }: TransactionRecord, index: number, end: StepEnd): void {
-    const isSole = state === 'pending' && token === 1 && end.kind === 'confirmed' && end.isSole === true
-    if (isSole) this.#sole.add(index)
-    else if (state === 'pending') this.#sole.delete(index)
+    if (state !== 'pending') return
+    const isSole = !this.#sent.has(index) && token === 1 && 'isSole' in end && end.isSole === true
+    this.#sent.add(index)
+    this.#written.delete(index)
+    this.#absent.delete(index)
+    if (isSole) (end.kind === 'confirmed' ? this.#written : this.#absent).add(index)
   }
 
   async #conclude(
@@ -110,7 +120,7 @@ export class Coordinator {
     const isReachable = ends.every(end => end.kind !== 'unreachable')
     const no = ends.find(end => end.kind === 'refused') ?? ends.find(end => end.kind === 'missing')
     if (no && work.refused && isReachable) {
-      const missing = record.token === 1 ? ends.flatMap((end, index) => (end.kind === 'missing' ? [index] : [])) : []
+      const missing = [...this.#absent]
       return await this.#move(record, work.refused, { cause: no.cause, missing })
     }
     const why = ends.map((end, index) => stuckBy(record, index, end)).find(cause => cause !== undefined)

@@ -80,7 +80,7 @@ async function candidates(engine: Engine, options: RecoverOptions): Promise<Tran
   return records as unknown as TransactionRecord[]
 }
 
-export const isOld = ({ olderThanMs = 0 }: RecoverOptions) => ({
+const isOld = ({ olderThanMs = 0 }: RecoverOptions) => ({
   $lte: ['$touchedAt', { $subtract: ['$$NOW', olderThanMs] }],
 })
 

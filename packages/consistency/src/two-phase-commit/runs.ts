@@ -79,7 +79,7 @@ export class Runs {
 }
 
 /** @returns undefined where it has not ended in time; an error that comes later is the caller's no more */
-export async function within<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> {
+async function within<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> {
   if (!work) return undefined
   const late = Promise.withResolvers<undefined>()
   const timer = setTimeout(() => late.resolve(undefined), Math.max(0, Math.min(ms, 2 ** 31 - 1)))

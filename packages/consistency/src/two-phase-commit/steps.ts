@@ -6,10 +6,10 @@ import type { StepRule, WorkRule } from './table.ts'
 
 /** What has become of one participant's step in the present state. */
 export type StepEnd =
-  /** `isSole`: the one statement that was sent was answered, so nothing of it is under way. */
+  /** `isSole`: one statement was sent, and it was answered. */
   | { readonly kind: 'confirmed'; readonly isSole?: boolean }
   | { readonly kind: 'refused'; readonly cause: Cause }
-  | { readonly kind: 'missing'; readonly cause: Cause }
+  | { readonly kind: 'missing'; readonly cause: Cause; readonly isSole?: boolean }
   /** Its tombstone says that the transaction is further on than whoever sends this knows. */
   | { readonly kind: 'overtaken' }
   /** This process does not know the participant. */
@@ -60,7 +60,8 @@ async function tryStep(
     if (isWritten) return { kind: 'confirmed', isSole: isFirst }
   }
   const [sight] = await documents.aggregate(sightPipeline(at))
-  return judge(engine, of, sight as unknown as Sight | undefined)
+  const end = judge(engine, of, sight as unknown as Sight | undefined)
+  return end.kind === 'missing' ? { ...end, isSole: isFirst } : end
 }
 
 function stepAt(engine: Engine, { record, part, isSole }: StepOf): StepAt {

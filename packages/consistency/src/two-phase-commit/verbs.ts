@@ -12,7 +12,7 @@ import { type EndState, isEnd, outcomes, resolutions, transactionStates } from '
 import { readRecord, transit } from './transition.ts'
 
 /** @throws TWO_PHASE_NOT_FOUND */
-export async function existing(engine: Engine, id: string): Promise<TransactionRecord> {
+async function existing(engine: Engine, id: string): Promise<TransactionRecord> {
   const record = await readRecord(engine, id)
   if (!record) throw notFound(id)
   return record

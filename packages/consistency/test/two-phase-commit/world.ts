@@ -52,16 +52,26 @@ export class World {
     const way: Way = async (what, run) => {
       if (process.isDead) await never
       sent += 1
-      if (kept.includes(sent)) await this.#kept.promise
-      await this.#scheduler.schedule(Promise.resolve(), `${what} arrives`)
-      const value = run()
-      await this.#look()
+      if (kept.includes(sent)) {
+        const arriving = this.#kept.promise.then(() => this.#arrive(what, run))
+        // Of every other one its sender hears soon that the connection is broken, though it is still on its way.
+        if (sent % 2 === 1) await arriving
+        throw new Error('The connection broke')
+      }
+      const value = await this.#arrive(what, run)
       await this.#scheduler.schedule(Promise.resolve(), `${what} is answered`)
       if (process.isDead) await never
       return value
     }
     process.engine = this.#engine(new MemoryStore(this.memory, way))
     return process as Process
+  }
+
+  async #arrive<T>(what: string, run: () => T): Promise<T> {
+    await this.#scheduler.schedule(Promise.resolve(), `${what} arrives`)
+    const value = run()
+    await this.#look()
+    return value
   }
 
   /** One whose statements all arrive at once. */

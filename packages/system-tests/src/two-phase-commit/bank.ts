@@ -8,7 +8,7 @@ import {
   type TwoPhaseCommit,
   transferOf,
 } from '@strata/consistency/two-phase-commit'
-import { createDbContext, type DbContext } from '@strata/db-context'
+import { createDbContext, type DbContext, hasCode } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
 import type { TransferPlan } from './plan.ts'
 
@@ -32,6 +32,7 @@ export interface Told {
 }
 
 const silent = () => {}
+const triesMax = 5
 
 /** What one process of a round has. */
 export class Bank implements AsyncDisposable {
@@ -58,9 +59,17 @@ export class Bank implements AsyncDisposable {
 
   /** Runs all to their ends, one after the other. */
   async run(plans: readonly TransferPlan[], onEnd: (told: Told) => void = silent): Promise<void> {
-    for (const { id, ...input } of plans) {
-      const { state } = await this.commits.run(this.transfer, { id, input, deadlineMs: 60_000 })
-      onEnd({ id, state })
+    for (const plan of plans) onEnd({ id: plan.id, state: await this.#runOne(plan) })
+  }
+
+  /** As its error says: again, under its id. On a busy machine a lease this short may be over before anything is done. */
+  async #runOne({ id, ...input }: TransferPlan): Promise<TransactionState> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return (await this.commits.run(this.transfer, { id, input, deadlineMs: 60_000 })).state
+      } catch (error) {
+        if (tries === triesMax || !hasCode(error, 'TWO_PHASE_INTERRUPTED')) throw error
+      }
     }
   }
 
