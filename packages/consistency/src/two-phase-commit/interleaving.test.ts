@@ -112,7 +112,10 @@ const property = (rules: Protocol) =>
   })
 
 test('however statements interleave, whoever dies and whatever the time, every transfer has one whole end', async () => {
-  await fc.assert(property(protocol), { numRuns: Number(process.env['STRATA_RUNS'] ?? 100), ...seedOf(process.env['STRATA_SEED']) })
+  await fc.assert(property(protocol), {
+    numRuns: Number(process.env['STRATA_RUNS'] ?? 100),
+    ...seedOf(process.env['STRATA_SEED']),
+  })
 }, 60_000)
 
 const seedOf = (text: string | undefined) => (text === undefined ? {} : { seed: Number(text) })
