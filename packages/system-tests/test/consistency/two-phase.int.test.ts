@@ -135,10 +135,11 @@ test('an uncontended transfer takes two writes a participant and three of its re
   await fill()
   const commands: string[] = []
   const writes = ['insert', 'update', 'findAndModify', 'find', 'aggregate']
-  await using proxy = await startCommandProxy(stage.url, ({ name }) => {
+  const proxy = await startCommandProxy(stage.url, ({ name }) => {
     if (writes.includes(name)) commands.push(name)
     return undefined
   })
+  stops.push(() => proxy.stop())
   const { commits, transfer } = await engine({}, bank(stage.database, proxy.url))
   const input = { from: 'a0', to: 'a1', amount: 1 }
   await commits.run(transfer, { input })
