@@ -161,12 +161,15 @@ describe('what the process tells of itself', () => {
       [
         ...['/accounts', '/accounts/{id}', '/enrolments', '/health', '/levels', '/live', '/metrics'],
         ...['/students', '/students/{id}', '/students/{id}/name'],
+        ...['/transfers', '/transfers/{id}', '/transfers/{id}/cancel', '/transfers/{id}/reverse'],
       ].sort(),
     )
     const enrolments = paths['/enrolments']?.['post']
     expect(Object.keys(enrolments?.responses ?? {}).join()).toBe('201,400,404,409,413,415,422,500,503,504')
     expect(JSON.stringify(enrolments)).toContain('The charge commits before the caller')
     expect(JSON.stringify(enrolments?.responses['201'])).toContain('"levels":[0,1,2]')
+    const transfers = paths['/transfers']?.['post']
+    expect(Object.keys(transfers?.responses ?? {}).join()).toBe('201,202,400,404,409,413,415,422,500,503')
   })
 
   test('a page to try it on', async () => {

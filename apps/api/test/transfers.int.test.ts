@@ -1,7 +1,7 @@
 import { until } from '@strata/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { holdAccount } from './held-account.ts'
-import { type RunningSchool, showLogsOnFailure, startSchool } from './running-school.ts'
+import { type RunningSchool, send, showLogsOnFailure, startApi, startSchool } from './running-school.ts'
 
 let school: RunningSchool
 beforeAll(async () => {
@@ -153,3 +153,53 @@ test('what goes on without its process is ended by a worker', async context => {
     [to]: 40,
   })
 })
+
+test('a request with a key whose end is not known finds its transfer again', async context => {
+  showLogsOnFailure(context, school)
+  const [from = '', to = ''] = await accounts(100, 0)
+  const key = { 'idempotency-key': `lost-${from}` }
+  const asked = { from, to, amountCents: 10 }
+  const first = await post('/transfers', asked, key)
+  // As after a commit of the key's record that failed: the next request is another run of it.
+  const keys = school.database.collection('strata.idempotency')
+  const open = { $unset: { answer: true }, $inc: { generation: 1 } } as const
+  expect((await keys.updateOne({ answer: { $regex: String(first.body['id']) } }, open)).matchedCount).toBe(1)
+  const second = await post('/transfers', asked, key)
+  expect([second.status, second.body]).toEqual([201, first.body])
+  expect([await balanceOf(from), await balanceOf(to)]).toEqual([90, 10])
+})
+
+test('a request with a key whose process was killed finds its transfer again', async context => {
+  await using killed = await startSchool({ env: { CALL_TIMEOUT_MS: '5000', LOG_LEVEL: 'warn' } })
+  showLogsOnFailure(context, killed)
+  const [from = '', to = ''] = await Promise.all([killed.payer(100), killed.payer(0)])
+  const asked = { from, to, amountCents: 40 }
+  const key = { 'idempotency-key': 'one' }
+  const release = await holdAccount(killed, to)
+  const sent = killed.request('POST', '/transfers', asked, key).catch(() => undefined)
+  const records = killed.database.collection('strata.transactions')
+  await until(async () => (await records.countDocuments()) === 1, { deadlineMs: 10_000, message: 'a record' })
+  killed.api.kill('SIGKILL')
+  await sent
+  await release()
+  await using again = await startApiAgain(killed)
+  await until(async () => (await again.post(asked, key)).status === 201, { deadlineMs: 30_000, message: 'an answer' })
+  expect(await records.countDocuments()).toBe(1)
+  const { body } = await again.get(`/accounts/${from}`)
+  expect(body['balanceCents']).toBe(60)
+})
+
+test('an id that can be none is one that nobody has', async () => {
+  const { status, body } = await school.request('GET', `/transfers/${'x'.repeat(300)}`)
+  expect([status, body['code']]).toEqual([404, 'TRANSFER_NOT_FOUND'])
+})
+
+async function startApiAgain({ env }: RunningSchool) {
+  const { api, url } = await startApi(env)
+  return {
+    post: (body: unknown, headers: Record<string, string>) =>
+      send(url, { method: 'POST', path: '/transfers', body, headers }),
+    get: (path: string) => send(url, { method: 'GET', path, body: undefined, headers: {} }),
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
+  }
+}

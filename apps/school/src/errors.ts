@@ -23,6 +23,12 @@ export const schoolRefusals = {
 /** Every error of the school itself, whichever process finds it. */
 export const schoolErrors = {
   ...schoolRefusals,
+  TRANSFER_IN_DOUBT: {
+    outcome: 'unknown',
+    transient: true,
+    when: 'A request failed after its transfer was begun: the same request again finds it',
+  },
+  TRANSFER_UNREADABLE: { outcome: 'unknown', transient: false, when: 'The record of a transfer cannot be read' },
   LISTEN_FAILED: { ...refused, when: 'The address and port cannot be listened on' },
   SETTING_INVALID: { ...refused, when: 'An environment variable is missing or has a value that cannot work' },
   STOP_INCOMPLETE: {

@@ -67,13 +67,13 @@ export const transferRoutes: FastifyPluginAsyncZod<Services> = async (app, servi
         response: {
           201: transfer,
           202: transfer,
-          ...problems(...refusals, 'TRANSFER_ID_REUSED', ...keyProblems, ...usualProblems),
+          ...problems(...refusals, 'TRANSFER_ID_REUSED', 'TRANSFER_IN_DOUBT', ...keyProblems, ...usualProblems),
         },
       },
     },
     async (request, reply) => {
-      const once = onceFor(services, request, body => body())
-      return reply201(reply, await work('POST /transfers', () => transferMoney(services, request.body, once)))
+      const asking = { once: onceFor(services, request, body => body()), key: request.headers['idempotency-key'] }
+      return reply201(reply, await work('POST /transfers', () => transferMoney(services, request.body, asking)))
     },
   )
 
