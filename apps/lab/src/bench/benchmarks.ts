@@ -8,6 +8,7 @@ import { lock } from './lock.ts'
 import { outbox } from './outbox.ts'
 import { push } from './push.ts'
 import { transaction } from './transaction.ts'
+import { transfer } from './transfer.ts'
 
 /** All benchmarks, in the order in which they are listed. */
 export const benchmarks: readonly Benchmark[] = [
@@ -19,6 +20,7 @@ export const benchmarks: readonly Benchmark[] = [
   link,
   outbox,
   inbox,
+  transfer,
   lock,
 ]
 

@@ -12,7 +12,15 @@ export interface BothSides extends AsyncDisposable {
   readonly raw: Db
 }
 
-/** Connections of either side. */
+export interface SidesOptions {
+  readonly levelsMax?: number
+  /** Of either side; default {@link callersMax}. */
+  readonly connections?: number
+  /** Of the service pool; default the product's. */
+  readonly serviceMax?: number
+}
+
+/** Connections of either side, where nothing is said. */
 export const callersMax = 16
 /** The server's work on one operation; the context sends it, so does the reference. */
 export const operationTimeoutMs = 30_000
@@ -20,16 +28,19 @@ const writeConcernTimeoutMs = 10_000
 const lockWaitMs = 30_000
 
 /** Opens both. The context waits as long for a document as the server's own limits let the driver wait. */
-export async function openBothSides(mongoUrl: string, levelsMax = 1, serviceMax?: number): Promise<BothSides> {
+export async function openBothSides(
+  mongoUrl: string,
+  { levelsMax = 1, connections = callersMax, serviceMax }: SidesOptions = {},
+): Promise<BothSides> {
   await using undo = new AsyncDisposableStack()
   const database = `strata_bench_${randomBytes(4).toString('hex')}`
-  const client = undo.use(rawClient(mongoUrl))
+  const client = undo.use(rawClient(mongoUrl, connections))
   undo.defer(async () => void (await client.db(database).dropDatabase()))
   const datasource = mongoDatasource({
     name: 'bench',
     url: mongoUrl,
     database,
-    pool: { max: callersMax, ...(serviceMax !== undefined && { serviceMax }) },
+    pool: { max: connections, ...(serviceMax !== undefined && { serviceMax }) },
     operationTimeoutMs,
     writeConcernTimeoutMs,
   })
@@ -46,9 +57,9 @@ export async function openBothSides(mongoUrl: string, levelsMax = 1, serviceMax?
 }
 
 /** The options that the context's own clients have; they share the server, not the pool. */
-function rawClient(url: string): MongoClient {
+function rawClient(url: string, connections: number): MongoClient {
   return new MongoClient(url, {
-    maxPoolSize: callersMax,
+    maxPoolSize: connections,
     minPoolSize: 1,
     maxConnecting: 2,
     waitQueueTimeoutMS: operationTimeoutMs,

@@ -35,7 +35,7 @@ export const inbox: Benchmark = {
 
 async function open({ mongoUrl, redisUrl: redis }: Servers): Promise<OpenBenchmark> {
   await using undo = new AsyncDisposableStack()
-  const sides = undo.use(await openBothSides(mongoUrl, 2))
+  const sides = undo.use(await openBothSides(mongoUrl, { levelsMax: 2 }))
   const { db, datasource, raw } = sides
   const balances = Array.from({ length: accounts }, (_, _id) => ({ _id, balance: 1000 }))
   await raw.collection<Account>('accounts').insertMany(balances)

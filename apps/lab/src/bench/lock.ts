@@ -24,7 +24,7 @@ export const lock: Benchmark = {
 async function open({ mongoUrl }: Servers): Promise<OpenBenchmark> {
   await using undo = new AsyncDisposableStack()
   // A lease's statements are on the service pool: as many connections as the reference has.
-  const sides = undo.use(await openBothSides(mongoUrl, 1, callersMax))
+  const sides = undo.use(await openBothSides(mongoUrl, { serviceMax: callersMax }))
   const keys = Array.from({ length: callersMax }, (_, key) => `key-${key}`)
   const own = createLock({ db: sides.db, datasource: sides.datasource, ttlMs })
   await own.ensureIndexes()

@@ -69,6 +69,7 @@ test('lists are there for programs too', async () => {
     { name: 'link' },
     { name: 'outbox' },
     { name: 'inbox' },
+    { name: 'transfer' },
     { name: 'lock' },
   ])
 })

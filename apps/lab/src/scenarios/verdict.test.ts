@@ -207,7 +207,16 @@ test('a bank keeps its total, at every look, and moves each transfer once', () =
   expect(isAsPromised('bank', {}, ended)).toBe(true)
   expect(isAsPromised('bank', none, ended)).toBe(true)
   expect(isAsPromised('bank', {}, { ...ended, completed: 499, hung: 1 })).toBe(false)
-  const wrong = { totalAfter: 7999, negatives: 1, inDoubt: 1, doubled: 1, unequal: 1, changed: 1, snapshots: 0 }
+  const wrong = {
+    quietMs: 30_001,
+    totalAfter: 7999,
+    negatives: 1,
+    inDoubt: 1,
+    doubled: 1,
+    unequal: 1,
+    changed: 1,
+    snapshots: 0,
+  }
   for (const [name, count] of Object.entries(wrong)) {
     expect(isAsPromised('bank', {}, { ...ended, counts: { ...counts, [name]: count } })).toBe(false)
   }

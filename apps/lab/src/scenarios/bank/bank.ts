@@ -18,6 +18,9 @@ import { Watch } from './watch.ts'
 const ledgerOf = (stage: Stage): Ledger =>
   stage.settings.own['mode'] === 'transaction' ? transactionLedger(stage) : twoPhaseLedger(stage)
 
+/** How long the end of all may take once nobody is killed any more. */
+const quietMsMax = 30_000
+
 const promises = ['inDoubt', 'doubled', 'negatives', 'unequal', 'changed'] as const
 
 function judge(outcome: Outcome, settings: Settings): readonly string[] {
@@ -27,6 +30,9 @@ function judge(outcome: Outcome, settings: Settings): readonly string[] {
   for (const name of promises) {
     if (counted(outcome, name) > 0) wrong.push(`${name} is ${counted(outcome, name)}, promised is 0`)
   }
+  const quietMs = counted(outcome, 'quietMs')
+  if (quietMs > quietMsMax)
+    wrong.push(`all ended ${quietMs} ms after the last kill, promised is ${quietMsMax} ms at most`)
   if (counted(outcome, 'snapshots') === 0) wrong.push('nobody looked at the accounts meanwhile')
   return wrong
 }
@@ -39,12 +45,12 @@ function watchOf(stage: Stage): Watch {
   return watch
 }
 
-/** Kills a coordinator every so often, until all transfers have ended. */
+/** Kills a coordinator every so often, until all transfers have been begun. */
 async function killCoordinators(stage: Stage, watch: Watch): Promise<void> {
   const everyMs = Number(stage.settings.own['killEveryMs'])
   for (let kills = 1; ; kills++) {
-    await Promise.race([pause(everyMs, undefined, { ref: false }), watch.over])
-    if (watch.isOver) return
+    await Promise.race([pause(everyMs, undefined, { ref: false }), watch.quiet])
+    if (watch.isQuiet) return
     const replaced = `coordinator ${kills} is replaced`
     stage.report.kill('worker', replaced)
     await stage.gates.wait(replaced)
@@ -113,6 +119,7 @@ export const bank: Scenario = {
     'snapshots',
     'changed',
     'kills',
+    'quietMs',
     'done',
   ],
   // All want one of a few documents, one after the other.
@@ -132,6 +139,7 @@ export const bank: Scenario = {
     const watch = watchOf(stage)
     await stage.raw.insertOne({ _id: goId, writes: 1 })
     await Promise.all([watch.run(ledger), killCoordinators(stage, watch), look(stage, ledger, watch)])
+    stage.longest('quietMs', watch.quietMs)
   },
   root: (stage, root) => watchOf(stage).ended(`transfer-${root}`),
   check: async stage => {

@@ -1,4 +1,5 @@
 import { atLeast, createTwoPhaseCommit, defineParticipant, defineTwoPhase } from '@strata/consistency/two-phase-commit'
+import { hasCode } from '@strata/db-context'
 import { z } from 'zod'
 import type { Stage } from '../../process/stage.ts'
 import { type Account, type Ledger, moving, unmoving } from './ledger.ts'
@@ -43,7 +44,12 @@ export function twoPhaseLedger({ db, datasource, rawClient, raw, limits }: Stage
     start: () => commits.start(),
     begun: async () => new Set(await idsIn(['pending', 'applied', 'done', 'canceling', 'canceled'])),
     transfer: async planned => {
-      await commits.run(transfer, { id: planned.id, input: planned, deadlineMs: limits.waitMs })
+      const options = { id: planned.id, input: planned, deadlineMs: limits.waitMs }
+      await commits.run(transfer, options).catch(async (error: unknown) => {
+        // On a busy machine. What has begun goes on without whoever asked for it.
+        const isLeft = hasCode(error, 'TWO_PHASE_INTERRUPTED') && (await commits.get(planned.id)) !== undefined
+        if (!isLeft) throw error
+      })
     },
     ended: () => idsIn(['done', 'canceled']),
     snapshot: async ids => {

@@ -7,8 +7,10 @@ const lookMs = 200
 export class Watch {
   readonly #transfers: number
   readonly #ends = new Map<string, PromiseWithResolvers<void>>()
-  readonly #over = Promise.withResolvers<void>()
+  readonly #quiet = Promise.withResolvers<void>()
   #count = 0
+  #quietAt: number | undefined
+  #quietMs: number | undefined
 
   constructor(transfers: number) {
     this.#transfers = transfers
@@ -18,23 +20,39 @@ export class Watch {
     return this.#count === this.#transfers
   }
 
-  /** Resolves when all have ended. */
-  get over(): Promise<void> {
-    return this.#over.promise
+  /** Resolves when all have been begun: nobody begins another, and nobody is killed any more. */
+  get quiet(): Promise<void> {
+    return this.#quiet.promise
+  }
+
+  get isQuiet(): boolean {
+    return this.#quietAt !== undefined
+  }
+
+  /** How long it took from then until all had ended. */
+  get quietMs(): number {
+    return this.#quietMs ?? 0
   }
 
   async ended(id: string): Promise<void> {
     await this.#endOf(id).promise
   }
 
-  async run(ledger: Pick<Ledger, 'ended'>): Promise<void> {
+  async run(ledger: Pick<Ledger, 'begun' | 'ended'>): Promise<void> {
     while (!this.isOver) {
+      if (!this.isQuiet && (await ledger.begun()).size === this.#transfers) this.#calmDown()
       const ids = await ledger.ended()
       this.#count = ids.length
       for (const id of ids) this.#endOf(id).resolve()
       if (!this.isOver) await pause(lookMs)
     }
-    this.#over.resolve()
+    if (!this.isQuiet) this.#calmDown()
+    this.#quietMs = performance.now() - (this.#quietAt ?? 0)
+  }
+
+  #calmDown(): void {
+    this.#quietAt = performance.now()
+    this.#quiet.resolve()
   }
 
   #endOf(id: string): PromiseWithResolvers<void> {
