@@ -10,6 +10,7 @@ import {
 } from '@strata/consistency/two-phase-commit'
 import { createDbContext, type DbContext, hasCode } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
+import type { Verb } from './faults.ts'
 import type { TransferPlan } from './plan.ts'
 
 export const names = { accounts: 'accounts', records: 'strata.transactions' } as const
@@ -55,6 +56,20 @@ export class Bank implements AsyncDisposable {
       report: silent,
       ...(protocol && { protocol }),
     })
+  }
+
+  /** What a coordinator does with all of them, until it is gone or has nothing more to do. */
+  async act(verb: Verb, plans: readonly TransferPlan[], onEnd: (told: Told) => void): Promise<void> {
+    if (verb === 'run') await this.run(plans, onEnd)
+    else if (verb === 'cancel') await this.#cancel(plans, onEnd)
+    else for (;;) await this.commits.recover()
+  }
+
+  async #cancel(plans: readonly TransferPlan[], onEnd: (told: Told) => void): Promise<void> {
+    for (const { id, ...input } of plans) {
+      await this.commits.submit(this.transfer, { id, input })
+      onEnd({ id, state: (await this.commits.cancel(id)).state })
+    }
   }
 
   /** Runs all to their ends, one after the other. */

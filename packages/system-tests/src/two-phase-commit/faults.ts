@@ -1,11 +1,15 @@
 import type { CommandFault, SeenCommand } from '@strata/testkit'
 import { names } from './bank.ts'
 
+export type Verb = 'run' | 'cancel' | 'recover'
+
 /** A coordinator is killed at one of the writes that a transaction consists of. */
 export interface TwoPhaseFault {
   readonly name: string
   /** What happens, in a sentence for the page. */
   readonly about: string
+  /** What the coordinator does: `recover` takes up what another has left. */
+  readonly verb: Verb
   /** The write. */
   isStep(command: SeenCommand): boolean
   /** Before the server has seen it, or after it has done it and before the process knows. */
@@ -24,6 +28,14 @@ const isMove = (state: string) => (command: SeenCommand) => {
   return update.some(stage => stage.$set?.state === state)
 }
 
+/** A write of a record that gives a claim, and changes nothing else. */
+const isTakeOver = ({ name, document }: SeenCommand) => {
+  if (name !== 'findAndModify') return false
+  const { findAndModify, update } = document()
+  if (findAndModify !== names.records || !Array.isArray(update)) return false
+  return update.some(stage => stage.$set?.token) && !update.some(stage => stage.$set?.state)
+}
+
 type Update = { readonly u: Readonly<Record<string, Readonly<Record<string, unknown>>>> | readonly object[] }
 
 const updatesOf = (command: SeenCommand) => (command.document()['updates'] ?? []) as readonly Update[]
@@ -39,8 +51,11 @@ const isPipelineOf = (update: Update['u'], removes: boolean) =>
 
 export const isApply = isWrite(update => 'pendingTransactions' in Object(Object(update)['$push']))
 
-const steps: readonly [name: string, what: string, isStep: TwoPhaseFault['isStep'], timesMax: number][] = [
+const steps: readonly [name: string, what: string, isStep: TwoPhaseFault['isStep'], timesMax: number, verb?: Verb][] = [
   ['record', 'the record of a transaction', isInsert, 3],
+  ['start', 'the claim of one that was submitted', isMove('pending'), 1],
+  ['take-over', 'the claim of what another has left', isTakeOver, 1, 'recover'],
+  ['cancel', 'what cancels it from outside', isMove('canceling'), 4, 'cancel'],
   ['apply', "a participant's update", isApply, 6],
   ['commit', 'what puts it in force', isMove('applied'), 2],
   ['release', 'a release of a participant', isWrite(update => isPipelineOf(update, true)), 4],
@@ -52,10 +67,11 @@ const steps: readonly [name: string, what: string, isStep: TwoPhaseFault['isStep
 ]
 
 /** All durable writes of the protocol, before and after. */
-export const killFaults: readonly TwoPhaseFault[] = steps.flatMap(([name, what, isStep, timesMax]) =>
+export const killFaults: readonly TwoPhaseFault[] = steps.flatMap(([name, what, isStep, timesMax, verb = 'run']) =>
   (['before', 'after'] as const).map(when => ({
     name: `two-phase-${name}-${when}`,
     about: `A coordinator is killed ${when === 'before' ? 'before it writes' : 'when it has written'} ${what}`,
+    verb,
     isStep,
     when,
     timesMax,

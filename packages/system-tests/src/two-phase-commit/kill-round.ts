@@ -4,7 +4,7 @@ import type { Protocol } from '@strata/consistency/two-phase-commit'
 import { type Seed, until } from '@strata/testkit'
 import { MongoClient } from 'mongodb'
 import { Bank, names, type Place, type Told } from './bank.ts'
-import type { TwoPhaseFault } from './faults.ts'
+import { isApply, type TwoPhaseFault } from './faults.ts'
 import type { Account, TwoPhaseHistory } from './history.ts'
 import { accountIds, balances, drawTransfers, type TransferPlan } from './plan.ts'
 import { strike } from './victim.ts'
@@ -24,13 +24,24 @@ const quietMsMax = 60_000
 /** Between two reads of the sum, which are to find the transfers under way and not keep them from it. */
 const readMs = 10
 
+const applied: TwoPhaseFault = {
+  name: 'an update that is written',
+  about: 'A coordinator is gone when it has written an update',
+  verb: 'run',
+  isStep: isApply,
+  when: 'after',
+  timesMax: 1,
+}
+
 /** One write, one seed: a coordinator is gone there, and two others end everything, at the same time, while sums are read. */
 export async function playKill({ fault, seed, mongo, as, protocol }: KillRoundOptions): Promise<TwoPhaseHistory> {
   const place = { mongo, name: `two-phase-${randomUUID().slice(0, 8)}`, leaseMs, ...(protocol && { protocol }) }
   await using table = await Table.open(place)
   const plans = drawTransfers(seed, transfers)
   const reading = table.read()
-  const told = await strike({ place, fault, seed, plans, as })
+  // What a recoverer is to take over somebody has to have left.
+  const left = fault.verb === 'recover' ? await strike({ place, fault: applied, seed, plans, as: 'cut' }) : []
+  const told = [...left, ...(await strike({ place, fault, seed, plans, as }))]
   await Promise.all([table.recover(0), table.recover(1)])
   // As its callers would: the same ids again.
   await table.banks[0].run(plans, each => told.push(each))

@@ -5,6 +5,7 @@ import type { Place, Told } from './bank.ts'
 import { Bank } from './bank.ts'
 import { faultAt, type TwoPhaseFault } from './faults.ts'
 import type { TransferPlan } from './plan.ts'
+import type { Order } from './process/coordinator.ts'
 
 const file = fileURLToPath(new URL('process/coordinator.ts', import.meta.url))
 const startMsMax = 60_000
@@ -40,7 +41,9 @@ export async function strike({ place, fault, seed, plans, as }: Striking): Promi
   const told: Told[] = []
   const through = { ...place, mongo: proxy.url }
   const gone =
-    as === 'process' ? await startProcess(undo, { place: through, plans, told }) : startHere(through, plans, told)
+    as === 'process'
+      ? await startProcess(undo, { order: { place: through, plans, verb: fault.verb }, told })
+      : startHere({ place: through, plans, verb: fault.verb }, told)
   await inTime(struck.promise, fault.name)
   if (fault.when === 'after') await sleep(doneMs)
   await gone()
@@ -49,11 +52,11 @@ export async function strike({ place, fault, seed, plans, as }: Striking): Promi
 
 async function startProcess(
   undo: AsyncDisposableStack,
-  { place, plans, told }: { place: Place; plans: readonly TransferPlan[]; told: Told[] },
+  { order, told }: { order: Order; told: Told[] },
 ): Promise<() => Promise<void>> {
   const child = undo.use(await spawnNode(file, { ipc: true }))
   await child.nextMessage((message): message is 'ready' => message === 'ready', startMsMax)
-  child.send({ place, plans })
+  child.send(order)
   const isTold = (message: unknown): message is Told => Object(message).id !== undefined
   const listen = async () => {
     for (;;) told.push(await child.nextMessage(isTold, killMsMax))
@@ -65,9 +68,9 @@ async function startProcess(
   }
 }
 
-function startHere(place: Place, plans: readonly TransferPlan[], told: Told[]): () => Promise<void> {
+function startHere({ place, plans, verb }: Order, told: Told[]): () => Promise<void> {
   const bank = new Bank(place)
-  const running = bank.run(plans, each => told.push(each)).catch(() => {})
+  const running = bank.act(verb, plans, each => told.push(each)).catch(() => {})
   return async () => {
     // Not awaited: it goes on trying to reach the server, and what it tells from now on nobody hears.
     void Promise.allSettled([running, bank[Symbol.asyncDispose]()])
