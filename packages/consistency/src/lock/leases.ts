@@ -55,16 +55,23 @@ export class Leases {
   async try(given: Keys, options: LeaseOptions): Promise<Lease | undefined> {
     const { db, store } = this.#options
     const { keys, bounds, kept } = this.#want(given, options)
+    const unit = this.#unitSignal()
     const { held, claim } = this.#lease(bounds, false)
     const isGranted = await outside(() => tryAll(store, held, { keys, claim }))
     if (!isGranted) return undefined
-    const unit = this.#unitSignal()
-    const forget = db.locks.keep(kept, async () => {
-      // Work that was given up may go on: its lease is left to its time.
-      if (unit?.aborted) held.lose('unit-ended')
-      else await this.#release(held)
-    })
-    return leaseOf(held, forget)
+    try {
+      unit?.throwIfAborted()
+      const forget = db.locks.keep(kept, async () => {
+        // Work that was given up may go on: its lease is left to its time.
+        if (unit?.aborted) held.lose('unit-ended')
+        else await this.#release(held)
+      })
+      return leaseOf(held, forget)
+    } catch (error) {
+      // The unit has ended meanwhile: nobody gets this lease, and it would be renewed for nobody.
+      await this.#release(held)
+      throw error
+    }
   }
 
   /** Work that outlives its lease is left behind: its caller hears of the loss at once. */

@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto'
+import { createDbContext } from '@strata/db-context'
+import { mongoDatasource } from '@strata/mongo'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { Leases } from '../src/lock/leases.ts'
+import { MemoryLockStore } from '../src/lock/memory-store.ts'
+
+const database = `lock-leases-${randomUUID().slice(0, 8)}`
+const db = createDbContext({
+  datasources: [mongoDatasource({ name: 'main', url: inject('mongoUrl'), database })],
+})
+
+beforeAll(() => db.start())
+afterAll(() => db.stop())
+
+/** Leases in units of work, over a store whose answers a test can hold up. */
+function opened() {
+  const store = new MemoryLockStore()
+  const bounds = { ttlMs: 10_000, holdMsMax: 600_000, waitMs: 5000 }
+  const leases = new Leases({ db, store, scope: 'memory', owner: 'one', bounds, report: () => {} })
+  const isFree = async (key: string) => (await store.read(key))?.holder === undefined
+  return { store, leases, isFree }
+}
+
+test('a unit of work that ends while a lease is granted to it leaves no lease that nobody has', async () => {
+  const { store, leases, isFree } = opened()
+  const [asked, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const takeFree = store.takeFree.bind(store)
+  store.takeFree = async (key, claim) => {
+    const token = await takeFree(key, claim)
+    asked.resolve()
+    await answer.promise
+    return token
+  }
+  const orphans: Promise<unknown>[] = []
+  await db.run(async () => {
+    orphans.push(leases.try('a', {}))
+    await asked.promise
+  })
+  answer.resolve()
+  const [orphan] = await Promise.allSettled(orphans)
+  expect(orphan).toMatchObject({ reason: { code: 'CONTEXT_ENDED', outcome: 'not-applied' } })
+  expect(await isFree('a')).toBe(true)
+})
