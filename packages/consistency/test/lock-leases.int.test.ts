@@ -42,3 +42,16 @@ test('a unit of work that ends while a lease is granted to it leaves no lease th
   expect(orphan).toMatchObject({ reason: { code: 'CONTEXT_ENDED', outcome: 'not-applied' } })
   expect(await isFree('a')).toBe(true)
 })
+
+test('the wait for a lease is no part of holdMsMax', async () => {
+  const { store, leases } = opened()
+  await store.takeFree('a', { id: 'other', owner: 'other', ttlMs: 10_000, waits: false })
+  const attempt = store.attempt.bind(store)
+  const begun = performance.now()
+  store.attempt = async (key, claim) => {
+    if (performance.now() > begun + 1500) await store.release(['a'], 'other')
+    return await attempt(key, claim)
+  }
+  const held = await db.run(() => leases.with('a', async lease => lease.isHeld, { holdMsMax: 1000 }))
+  expect(held).toBe(true)
+})

@@ -62,7 +62,6 @@ export class HeldLease implements Lease {
     this.#store = store
     this.#terms = terms
     this.#ended.promise.catch(() => {})
-    this.#timers.limit = setTimeout(() => this.lose('hold-limit'), terms.holdMsMax)
   }
 
   get keys(): readonly string[] {
@@ -101,6 +100,8 @@ export class HeldLease implements Lease {
   granted(key: string, token: number, asked: number): void {
     this.#grants.set(key, { token, until: asked + this.#terms.claim.ttlMs * (1 - early) })
     if (this.#grants.size > 1) return
+    // From the first grant: a wait for it is bounded by itself, and holds nobody up.
+    this.#timers.limit = setTimeout(() => this.lose('hold-limit'), this.#terms.holdMsMax)
     this.#expireAt(this.#until)
     this.#renewIn(this.#terms.claim.ttlMs / 3)
   }

@@ -100,7 +100,7 @@ async function asking<A extends { readonly token: number | undefined }>(
 async function take(store: LockStore, lease: HeldLease, key: string, on: Waiting): Promise<void> {
   const begun = performance.now()
   for (;;) {
-    if (lease.keys.length > 0) lease.signal.throwIfAborted()
+    lease.signal.throwIfAborted()
     if (on.signal?.aborted) throw aborted(key, on.signal.reason)
     const attempt = await tryOne(store, lease, { key, claim: on.claim })
     if (attempt.token !== undefined) return
