@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createDbContext } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
 import fc from 'fast-check'
-import { afterAll, beforeAll, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest'
 import { lockStoreCases, type TriedStore } from '../src/lock/conformance.ts'
 import { MongoLockStore } from '../src/lock/mongo-store.ts'
 import { followLock, lockSteps } from './lock-steps.ts'
@@ -44,4 +44,16 @@ test('locks in MongoDB: in any sequence of steps a key has one lease that is not
     fc.asyncProperty(lockSteps(25), steps => followLock(opened(), steps)),
     { numRuns: 8 },
   )
+})
+
+test('locks in MongoDB: a lock is dated by the clock of the server, not of the process that makes it', async () => {
+  const { store } = opened()
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2100, 0) })
+  try {
+    await store.attempt('a', { id: 'one', owner: 'one', ttlMs: 10_000, waits: false })
+  } finally {
+    vi.useRealTimers()
+  }
+  const lock = await datasource.service.collection(collections.at(-1) ?? '').findOne({})
+  expect(lock?.['at'].getTime()).toBeLessThan(Date.UTC(2099, 0))
 })

@@ -10,8 +10,8 @@ interface LockDocument {
   readonly _id: string
   readonly v: number
   readonly token: number
-  /** When it was last granted or renewed, to ten minutes: it is removed long after that. */
-  readonly at: Date
+  /** When it was last granted or renewed, to ten minutes: it is removed long after that. Absent until the first attempt. */
+  readonly at?: Date
   readonly lease?: {
     readonly id: string
     readonly owner: string
@@ -165,8 +165,9 @@ export class MongoLockStore implements LockStore {
     return await this.#states([isHeld, { $sort: { 'lease.since': 1 } }, { $limit: limit }])
   }
 
+  /** Without a date, as an insert knows only this process's clock: the attempt that follows sets it. */
   async #create(key: string): Promise<void> {
-    const free = { _id: key, v: lockVersion, token: 0, at: new Date(), queue: [] }
+    const free = { _id: key, v: lockVersion, token: 0, queue: [] }
     await this.#locks.insertOne(free).catch((error: unknown) => {
       // Another process has, at the same moment.
       if (!(error instanceof Error && 'code' in error && error.code === duplicateKey)) throw error
