@@ -3,12 +3,12 @@ import { createDbContext } from '@strata/db-context'
 import { mongoDatasource } from '@strata/mongo'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { Leases } from '../src/lock/leases.ts'
+import { createLock } from '../src/lock/lock.ts'
 import { MemoryLockStore } from '../src/lock/memory-store.ts'
 
 const database = `lock-leases-${randomUUID().slice(0, 8)}`
-const db = createDbContext({
-  datasources: [mongoDatasource({ name: 'main', url: inject('mongoUrl'), database })],
-})
+const datasource = mongoDatasource({ name: 'main', url: inject('mongoUrl'), database })
+const db = createDbContext({ datasources: [datasource] })
 
 beforeAll(() => db.start())
 afterAll(() => db.stop())
@@ -54,4 +54,34 @@ test('the wait for a lease is no part of holdMsMax', async () => {
   }
   const held = await db.run(() => leases.with('a', async lease => lease.isHeld, { holdMsMax: 1000 }))
   expect(held).toBe(true)
+})
+
+test('work does not begin on a lease whose first key was lost before the last one was granted', async () => {
+  const { store, leases, isFree } = opened()
+  const takeFree = store.takeFree.bind(store)
+  store.takeFree = async (key, claim) => {
+    if (key === 'b') await new Promise(resolve => setTimeout(resolve, 2 * claim.ttlMs))
+    return await takeFree(key, claim)
+  }
+  store.renew = () => Promise.reject(new Error('not now'))
+  let began = false
+  const work = async () => {
+    began = true
+  }
+  const told = db.run(() => leases.with(['a', 'b'], work, { ttlMs: 100 }))
+  await expect(told).rejects.toMatchObject({ code: 'LOCK_LOST', details: { reason: 'expired' } })
+  expect([began, await isFree('a'), await isFree('b')]).toEqual([false, true, true])
+})
+
+test('a signal that is aborted is heard where withLease does not wait, too', async () => {
+  const { leases, isFree } = opened()
+  const signal = AbortSignal.abort()
+  const told = db.run(() => leases.with('a', async () => 'done', { waitMs: 0, signal }))
+  await expect(told).rejects.toMatchObject({ code: 'ABORTED', outcome: 'not-applied' })
+  expect(await isFree('a')).toBe(true)
+})
+
+test('a window that is shorter than an hour is refused', () => {
+  expect(() => createLock({ db, datasource, windowMs: 3_599_999 })).toThrow('expected at least 3600000 ms')
+  expect(() => createLock({ db, datasource, windowMs: 3_600_000 })).not.toThrow()
 })

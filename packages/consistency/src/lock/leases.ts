@@ -48,7 +48,7 @@ export class Leases {
     const deadline = deadlineIn(bounds.waitMs)
     const on = { claim: lease.claim, waitMs: bounds.waitMs, deadline, signal }
     if (waits) await outside(() => takeAll(store, lease.held, keys, on))
-    else if (!(await outside(() => tryAll(store, lease.held, { keys, claim: lease.claim })))) throw busy(keys)
+    else if (!(await outside(() => tryAll(store, lease.held, { keys, claim: lease.claim, signal })))) throw busy(keys)
     return await this.#under(lease.held, { wanted, unit, fn })
   }
 
@@ -57,7 +57,7 @@ export class Leases {
     const { keys, bounds, kept } = this.#want(given, options)
     const unit = this.#unitSignal()
     const { held, claim } = this.#lease(bounds, false)
-    const isGranted = await outside(() => tryAll(store, held, { keys, claim }))
+    const isGranted = await outside(() => tryAll(store, held, { keys, claim, signal: undefined }))
     if (!isGranted) return undefined
     try {
       unit?.throwIfAborted()
@@ -80,9 +80,11 @@ export class Leases {
     { wanted, unit, fn }: { wanted: Wanted; unit: AbortSignal | undefined; fn: (lease: Lease) => Promise<T> },
   ): Promise<T> {
     const onUnitEnd = () => lease.lose('unit-ended')
-    if (unit?.aborted) {
+    // The first keys may be lost while the last one is granted.
+    const ended = [unit, lease.signal].find(signal => signal?.aborted)
+    if (ended) {
       await this.#release(lease)
-      throw unit.reason
+      throw ended.reason
     }
     unit?.addEventListener('abort', onUnitEnd, { once: true })
     try {

@@ -59,7 +59,7 @@ async function play(scheduler: fc.Scheduler, isGuarded: boolean): Promise<Played
     for (let round = 0; round < 3; round += 1) {
       const claim: Claim = { id: `${owner}-${round}`, owner, ttlMs, waits: false }
       const lease = new HeldLease(store, { claim, holdMsMax: 60_000, report: () => {} })
-      if (!(await tryAll(store, lease, { keys: ['a'], claim }))) continue
+      if (!(await tryAll(store, lease, { keys: ['a'], claim, signal: undefined }))) continue
       tokens.push(lease.token)
       // Throws for a lease that this process knows to be over: by its own clock none is, as in one that was stopped.
       fenced(lease)

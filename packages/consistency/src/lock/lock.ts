@@ -1,4 +1,4 @@
-import type { DbContext } from '@strata/db-context'
+import { type DbContext, dbContextError } from '@strata/db-context'
 import type { MongoDatasource } from '@strata/mongo'
 import { checkWindowMs } from '../expiring-rows.ts'
 import { type Report, safely, warn } from '../outbox/report.ts'
@@ -38,6 +38,7 @@ export interface Lock {
    * Runs `fn` with a lease on all keys, and gives it back. Refused where something is held that may be waited for under the lock: a
    * transaction, a job's slot, a caller that awaits this work, a later lock; unless `waitMs` is 0. In a job that has done nothing yet,
    * a lock that is taken then puts the job back. When the lease is lost it rejects at once, whatever `fn` still does.
+   * Outside any unit of work nothing is refused: who takes a lock that it holds already waits for itself, until `waitMs`.
    *
    * @throws LOCK_WAIT_TIMEOUT, LOCK_ORDER, LOCK_REENTRANT, LOCK_KEYS_INVALID, LOCK_ROW_INVALID, CONFIG, ABORTED (all
    * `not-applied`), LOCK_LOST (`unknown`), and what `fn` throws
@@ -58,12 +59,15 @@ export interface Lock {
 
 const collectionDefault = 'strata.locks'
 const windowMsDefault = 7 * 86_400_000
+/** A lock in use is dated anew every ten minutes only, and must not be removed meanwhile. */
+const windowMsMin = 3_600_000
 const listMax = 100
 
 /** Makes locks; opens nothing. @throws CONFIG */
 export function createLock(options: LockOptions): Lock {
   const { db, datasource, collection = collectionDefault, report = warn } = options
-  const windowMs = Math.max(3_600_000, checkWindowMs(options.windowMs ?? windowMsDefault))
+  const windowMs = checkWindowMs(options.windowMs ?? windowMsDefault)
+  if (windowMs < windowMsMin) throw tooShort(windowMs)
   const store = new MongoLockStore(datasource, collection)
   const leases = new Leases({
     db,
@@ -81,3 +85,8 @@ export function createLock(options: LockOptions): Lock {
     ensureIndexes: async () => await store.ensureIndexes(windowMs),
   }
 }
+
+const tooShort = (windowMs: number) =>
+  dbContextError('CONFIG', `Option windowMs is ${windowMs}, expected at least ${windowMsMin} ms`, {
+    details: { option: 'windowMs', got: windowMs },
+  })

@@ -48,10 +48,11 @@ export async function takeAll(store: LockStore, lease: HeldLease, keys: readonly
 export async function tryAll(
   store: LockStore,
   lease: HeldLease,
-  { keys, claim }: { readonly keys: readonly string[]; readonly claim: Claim },
+  { keys, claim, signal }: Pick<Waiting, 'claim' | 'signal'> & { readonly keys: readonly string[] },
 ): Promise<boolean> {
   try {
     for (const key of keys) {
+      if (signal?.aborted) throw aborted(key, signal.reason)
       if (await takeFree(store, lease, { key, claim })) continue
       if (await tryOne(store, lease, { key, claim }).then(({ token }) => token !== undefined)) continue
       await lease.release()
