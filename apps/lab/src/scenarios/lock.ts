@@ -1,5 +1,6 @@
 import { createLock, fenced, type Lease } from '@strata/consistency/lock'
 import { defineJob } from '@strata/queue'
+import { until } from '@strata/testkit'
 import { z } from 'zod'
 import type { Outcome } from '../outcome.ts'
 import type { Stage } from '../process/stage.ts'
@@ -56,11 +57,14 @@ function readyWrite(stage: Stage, round: number, lease: Lease): () => Promise<bo
 
 /** A lease whose write is ready: a stop on behalf of another round, or a busy machine, may end one before that. */
 async function readyHolder(stage: Stage, round: number) {
-  for (;;) {
+  const tried = async () => {
     const lease = await lockOf(stage).tryAcquire(keyOf(round))
     if (lease?.isHeld) return { lease, write: readyWrite(stage, round, lease) }
-    await lease?.release()
+    return void (await lease?.release())
   }
+  const ready = await until(tried, { deadlineMs: stage.settings.deadlineMs, message: `a lease of ${keyOf(round)}` })
+  if (!ready) throw new Error(`No lease of ${keyOf(round)}`)
+  return ready
 }
 
 async function holdTooLong(stage: Stage, round: number): Promise<void> {
