@@ -66,9 +66,7 @@ export class Coordinator {
     if (!work) return { record, how: 'lost' }
     const { elapsedMs, leaseMs, pause } = this.#engine
     try {
-      const end = await this.#work(record, work)
-      this.#failingSince = undefined
-      return end
+      return await this.#work(record, work)
     } catch (error) {
       this.#failingSince ??= elapsedMs()
       if (elapsedMs() - this.#failingSince > leaseMs) {
@@ -95,7 +93,10 @@ export class Coordinator {
     if (ends.some(end => end.kind === 'overtaken')) return await this.#reload(record)
     if (ends.some(end => end.kind === 'late')) return await this.#again(record)
     this.#lates = 0
-    return await this.#conclude(record, work, ends)
+    const next = await this.#conclude(record, work, ends)
+    // Not after a renewal: where only the records' database answers, it would try for ever.
+    this.#failingSince = undefined
+    return next
   }
 
   /**

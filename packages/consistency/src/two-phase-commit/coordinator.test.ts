@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import { Memory, MemoryStore, type Way } from '../../test/two-phase-commit/memory-store.ts'
+import { accounts, clockSkewMs, leaseMs, transfer } from '../../test/two-phase-commit/world.ts'
+import { Coordinator } from './coordinator.ts'
+import { createEngine } from './engine.ts'
+import { open } from './opening.ts'
+import { orderOf } from './parts.ts'
+
+/** More than any bounded drive pauses. */
+const pausesMax = 1000
+
+/** An engine whose clock goes on by its pauses alone, and whose drives are stopped where they do not end. */
+function bench(way: Way) {
+  const memory = new Memory(1_000_000)
+  memory.collection(accounts.collection).push({ _id: 'A', balance: 100 }, { _id: 'B', balance: 0 })
+  const stop = new AbortController()
+  let pauses = 0
+  const engine = createEngine({
+    store: new MemoryStore(memory, way),
+    definitions: [transfer],
+    leaseMs,
+    clockSkewMs,
+    elapsedMs: () => memory.nowMs,
+    pause: async ms => {
+      pauses += 1
+      if (pauses > pausesMax) stop.abort()
+      memory.nowMs += ms
+    },
+  })
+  const claimed = async (amount: number, id = 't') => {
+    const order = await orderOf(transfer, { from: 'A', to: 'B', amount })
+    const { record } = await open(engine, { id, order })
+    return record
+  }
+  const drive = async (record: Awaited<ReturnType<typeof claimed>>) =>
+    await new Coordinator(engine, stop.signal).drive(record)
+  return { memory, stop, claimed, drive }
+}
+
+test('a participant that never answers is given up, also while the claim on the record can be renewed', async () => {
+  const { stop, claimed, drive } = bench(async (what, run) => {
+    if (what.endsWith(accounts.collection)) throw new Error('The connection broke')
+    return run()
+  })
+  const end = await drive(await claimed(10))
+  expect(stop.signal.aborted).toBe(false)
+  expect(end).toMatchObject({ how: 'interrupted', error: new Error('The connection broke') })
+})
