@@ -46,3 +46,29 @@ test('a participant that never answers is given up, also while the claim on the 
   expect(stop.signal.aborted).toBe(false)
   expect(end).toMatchObject({ how: 'interrupted', error: new Error('The connection broke') })
 })
+
+test('a transfer that is refused leaves nothing on a document that lasts, however many are', async () => {
+  const { memory, claimed, drive } = bench(async (_, run) => run())
+  for (let number = 0; number < 20; number += 1) {
+    expect(await drive(await claimed(500, `t${number}`))).toMatchObject({ record: { state: 'canceled' } })
+  }
+  for (const { settledTransactions } of memory.collection(accounts.collection)) {
+    expect(settledTransactions).toHaveLength(1)
+  }
+})
+
+test('one that was refused by a second statement leaves a tombstone that outlives the first', async () => {
+  let broken = 0
+  const { memory, claimed, drive } = bench(async (what, run) => {
+    if (what === `update ${accounts.collection}` && broken < 2) {
+      broken += 1
+      throw new Error('The connection broke')
+    }
+    return run()
+  })
+  const record = await claimed(500)
+  await drive(record)
+  for (const { settledTransactions } of memory.collection(accounts.collection)) {
+    expect(settledTransactions).toMatchObject([{ until: record.applyUntil }])
+  }
+})

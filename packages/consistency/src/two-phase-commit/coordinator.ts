@@ -31,8 +31,8 @@ export class Coordinator {
   readonly #signal: AbortSignal
   /** Parts, by number, of which an `apply` was sent. */
   readonly #sent = new Set<number>()
-  /** Those of which the only one there can be was answered as written: nothing of it is under way. */
-  readonly #written = new Set<number>()
+  /** Those of which the only one there can be was answered, as written or as not matched: nothing of it is under way. */
+  readonly #answered = new Set<number>()
   /** Those of which the only one there can be has found no document: it has not been applied. */
   readonly #absent = new Set<number>()
   #renewedAt: number
@@ -82,7 +82,7 @@ export class Coordinator {
       return await this.#move(record, 'renew')
     const ends = await Promise.all(
       record.parts.map((part, index) =>
-        takeStep(this.#engine, { record, part, work, isSole: this.#written.has(index) }).then(end => {
+        takeStep(this.#engine, { record, part, work, isSole: this.#answered.has(index) }).then(end => {
           this.#note(record, index, end)
           return end
         }),
@@ -100,16 +100,16 @@ export class Coordinator {
   }
 
   /**
-   * Of a first claim and a first `apply` only: of another that was sent before nobody knows where it is. One that was answered as written
-   * is not written again; one that found nothing could be, where its connection broke and the driver sent it twice.
+   * Of a first claim and a first `apply` only, which is sent once: of another that was sent before nobody knows where it is. One that was
+   * refused leaves no lasting tombstone, or as many refusals would crowd a document.
    */
   #note({ state, token }: TransactionRecord, index: number, end: StepEnd): void {
     if (state !== 'pending') return
     const isSole = !this.#sent.has(index) && token === 1 && 'isSole' in end && end.isSole === true
     this.#sent.add(index)
-    this.#written.delete(index)
+    this.#answered.delete(index)
     this.#absent.delete(index)
-    if (isSole) (end.kind === 'confirmed' ? this.#written : this.#absent).add(index)
+    if (isSole) (end.kind === 'missing' ? this.#absent : this.#answered).add(index)
   }
 
   async #conclude(

@@ -87,9 +87,12 @@ function documentsOf(collection: ServiceCollection): Documents {
         throw error
       }
     },
-    async update(filter, update, { timeoutMs } = {}) {
+    async update(filter, update, { timeoutMs, isSentOnce = false } = {}) {
       const options = timeoutMs === undefined ? {} : { maxTimeMS: timeoutMs }
-      const { matchedCount } = await collection.updateOne(filter, updateOf(update) as never, options)
+      // The driver sends `updateOne` a second time, and the server knows a write again only where it has matched: the first may still
+      // come. Only `updateMany` is not retried; the `_id` in the filter keeps it to one document.
+      const send = isSentOnce ? collection.updateMany : collection.updateOne
+      const { matchedCount } = await send.call(collection, filter, updateOf(update) as never, options)
       return matchedCount > 0
     },
     async change(filter, pipeline) {

@@ -7,11 +7,17 @@ export interface Documents {
   /** @returns false where the `_id` is taken */
   insert(document: Plain): Promise<boolean>
   /** @returns whether a document has matched */
-  update(filter: Plain, update: Plain | readonly Plain[], options?: { readonly timeoutMs?: number }): Promise<boolean>
+  update(filter: Plain, update: Plain | readonly Plain[], options?: UpdateOptions): Promise<boolean>
   /** Updates by a pipeline. @returns the document as it is afterwards, or null where none has matched */
   change(filter: Plain, pipeline: readonly Plain[]): Promise<Plain | null>
   /** Sees every write that was answered before. */
   aggregate(pipeline: readonly Plain[]): Promise<Plain[]>
+}
+
+export interface UpdateOptions {
+  readonly timeoutMs?: number
+  /** Once it is answered nothing of it can come late: it is not sent again behind the caller's back, where a connection breaks. */
+  readonly isSentOnce?: boolean
 }
 
 /** Reads of one moment. */

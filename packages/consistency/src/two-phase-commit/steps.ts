@@ -8,7 +8,7 @@ import type { StepRule, WorkRule } from './table.ts'
 export type StepEnd =
   /** `isSole`: one statement was sent, and it was answered. */
   | { readonly kind: 'confirmed'; readonly isSole?: boolean }
-  | { readonly kind: 'refused'; readonly cause: Cause }
+  | { readonly kind: 'refused'; readonly cause: Cause; readonly isSole?: boolean }
   | { readonly kind: 'missing'; readonly cause: Cause; readonly isSole?: boolean }
   /** Its tombstone says that the transaction is further on than whoever sends this knows. */
   | { readonly kind: 'overtaken' }
@@ -55,13 +55,15 @@ async function tryStep(
 ): Promise<StepEnd> {
   const at = stepAt(engine, of)
   for (const name of of.work.steps) {
-    const { filter, update } = stepStatement(engine.protocol.steps[name], at)
-    const isWritten = await documents.update(filter, update, { timeoutMs: stepMsOf(engine) })
+    const rule = engine.protocol.steps[name]
+    const { filter, update } = stepStatement(rule, at)
+    const isSentOnce = isFirst && of.record.token === 1 && rule.entry === 'added'
+    const isWritten = await documents.update(filter, update, { timeoutMs: stepMsOf(engine), isSentOnce })
     if (isWritten) return { kind: 'confirmed', isSole: isFirst }
   }
   const [sight] = await documents.aggregate(sightPipeline(at))
   const end = judge(engine, of, sight as unknown as Sight | undefined)
-  return end.kind === 'missing' ? { ...end, isSole: isFirst } : end
+  return end.kind === 'missing' || end.kind === 'refused' ? { ...end, isSole: isFirst } : end
 }
 
 function stepAt(engine: Engine, { record, part, isSole }: StepOf): StepAt {

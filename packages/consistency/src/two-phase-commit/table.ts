@@ -74,7 +74,7 @@ export interface TombstoneRule {
   readonly outlivesWrites: boolean
   /**
    * Kept no longer than to the next write where nothing can be under way: only one claim has ever sent steps, and it was answered that
-   * its one `apply` was written.
+   * its one `apply` was written, or that it was refused. Otherwise refusals would crowd a document.
    */
   readonly isBriefWhenNothingIsUnderWay: boolean
 }

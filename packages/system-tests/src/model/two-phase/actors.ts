@@ -84,9 +84,19 @@ function send(
   { number, part, step }: { readonly number: number; readonly part: number; readonly step: StepName },
 ): State {
   const { token, applied } = state.actors[number] ?? idle
-  const isBrief = tombstones.isBriefWhenNothingIsUnderWay && token === 1 && applied[part] === 'written'
-  const next = withProgress(state, { number, part, progress: 'sent' })
+  const isBrief = tombstones.isBriefWhenNothingIsUnderWay && token === 1 && isAnswered(applied[part])
+  const sent = withProgress(state, { number, part, progress: 'sent' })
+  const next = step === 'apply' && applied[part] !== 'none' ? withUnsure(sent, number, part) : sent
   return { ...next, writes: [...state.writes, { step, part, token, isBrief, by: number }] }
+}
+
+const isAnswered = (answer: Answer | undefined): boolean => answer === 'written' || answer === 'refused'
+
+/** An \`apply\` that is sent again. */
+function withUnsure(state: State, number: number, part: number): State {
+  const note = (answer: Answer, at: number): Answer => (at === part ? 'unsure' : answer)
+  const actors = state.actors.map((each, at) => (at === number ? { ...each, applied: each.applied.map(note) } : each))
+  return { ...state, actors }
 }
 
 /** After a write that has not matched, or of which it has heard nothing: it is confirmed, refused, or sent again. */

@@ -25,7 +25,7 @@ export interface Write {
 /** How far an actor is with one participant. Before it sends again, it looks at the document. */
 export type Progress = 'sent' | 'unanswered' | 'confirmed' | 'missing' | 'refused'
 
-export type Answer = 'none' | 'written' | 'unsure'
+export type Answer = 'none' | 'written' | 'refused' | 'unsure'
 
 /** Somebody who runs, recovers or cancels the transaction. */
 export interface Actor {
@@ -34,7 +34,7 @@ export interface Actor {
   /** The state that it works on. */
   readonly state: TransactionState | undefined
   readonly parts: readonly Progress[]
-  /** By participant, whether its `apply` was answered as written, and no other was ever sent by it: none can come again. */
+  /** By participant, whether its `apply` was answered, as written or as not matched, and no other was ever sent by it: none can come again. */
   readonly applied: readonly Answer[]
 }
 

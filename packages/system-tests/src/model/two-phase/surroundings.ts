@@ -73,7 +73,10 @@ function arrived(protocol: Protocol, state: State, write: Write): State {
   const after = { ...state, parts: parts ?? state.parts, writes: state.writes.filter(each => each !== write) }
   if (by === undefined) return after
   const told = withProgress(after, { number: by, part, progress: parts ? 'confirmed' : 'unanswered' })
-  return parts && step === 'apply' ? withAnswer(told, write, 'written') : told
+  if (step !== 'apply') return told
+  if (parts) return withAnswer(told, write, 'written')
+  // Of no use to later claims.
+  return write.token === 1 ? withAnswer(told, write, 'refused') : told
 }
 
 /** Once unsure, it stays so: what was not answered may still come. */
