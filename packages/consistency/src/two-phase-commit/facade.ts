@@ -75,7 +75,7 @@ export function facadeOf(options: FacadeOptions): Omit<TwoPhaseCommit, 'ensureIn
     read: (participant: Participant, ids) => readDocuments(engine, participant, ids),
     start: () => schedule.start(),
     async stop({ deadlineMs = stopMsDefault } = {}) {
-      await Promise.all([schedule.stop(), runs.stop(deadlineMs)])
+      await runs.stop(deadlineMs, schedule.stop())
     },
     [Symbol.asyncDispose]: () => facade.stop(),
   }

@@ -11,6 +11,8 @@ import { readRecord, transit } from './transition.ts'
 
 const pauseMsFirst = 20
 const pauseMsMax = 500
+/** The rest of the time is for letting go of claims. */
+const goOnShare = 0.8
 
 /** The drives of one engine: each runs to its end whoever still waits for it. */
 export class Runs {
@@ -43,6 +45,7 @@ export class Runs {
 
   /** Claims a transaction, if nobody has it, and works on it. @returns null where somebody has */
   async takeUp(record: TransactionRecord): Promise<Drive | null> {
+    if (this.isStopped) return null
     const name = record.state === 'initial' ? 'start' : 'take-over'
     const claimed = await transit(this.#engine, name, { id: record._id, claim: { owner: randomUUID() } })
     return claimed && (await this.drive(claimed))
@@ -70,11 +73,15 @@ export class Runs {
     return record
   }
 
-  /** Lets what runs go on for so long, and gives up the rest: its claims run out, and others take it over. */
-  async stop(deadlineMs: number): Promise<void> {
-    await within(Promise.allSettled([...this.#running]), deadlineMs)
+  /**
+   * Lets what runs go on for most of so long, and gives up the rest: its claims are let go, or run out, and others take it over.
+   * `more` is waited for within the same time.
+   */
+  async stop(deadlineMs: number, more: Promise<unknown> = Promise.resolve()): Promise<void> {
+    const deadline = deadlineIn(deadlineMs)
+    await within(Promise.allSettled([...this.#running]), deadlineMs * goOnShare)
     this.#stop.abort()
-    await within(Promise.allSettled([...this.#running]), deadlineMs)
+    await within(Promise.allSettled([...this.#running, more]), remainingMs(deadline))
   }
 }
 

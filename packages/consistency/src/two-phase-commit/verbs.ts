@@ -68,8 +68,7 @@ export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Pr
   const found = await existing(engine, id)
   const isKnown = transactionStates.includes(found.state)
   if (isKnown && !(found.stuck && resolutions[found.state]?.includes(as))) throw notStuck(found, as)
-  const isClaimed = isKnown && found.state !== 'initial'
-  const record = isClaimed ? await transit(engine, 'take-over', { id, claim: { owner: randomUUID() } }) : found
+  const record = isKnown ? await claimed(engine, found) : found
   if (!record) throw notStuck(found, as)
   for (const part of Array.isArray(record.parts) ? record.parts : []) {
     const participant = engine.participants.get(part?.participant)
@@ -80,6 +79,22 @@ export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Pr
   const ended = await transit(engine, 'resolve', { id, claim: claimOf(record), to: as, set: { resolved }, ...strange })
   if (!ended) throw notStuck(record, as)
   return ended
+}
+
+/**
+ * What is not in force is canceled first: whoever goes on after a crash amid the clearing reverses and bars what is left, where in
+ * `pending` it would come upon a tombstone that nothing accounts for. One that is `initial` has nothing on any document.
+ */
+async function claimed(engine: Engine, found: TransactionRecord): Promise<TransactionRecord | null> {
+  if (found.state === 'initial') return found
+  const { _id: id, stuck } = found
+  const taken = await transit(engine, 'take-over', { id, claim: { owner: randomUUID() } })
+  if (taken?.state !== 'pending') return taken
+  return await transit(engine, 'cancel', {
+    id,
+    claim: { owner: randomUUID() },
+    set: { ...(stuck && { cause: stuck }) },
+  })
 }
 
 interface Clearing {
