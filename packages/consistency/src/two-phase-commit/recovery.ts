@@ -56,7 +56,8 @@ async function takeUp(engine: Engine, runs: Runs, record: TransactionRecord): Pr
     const { state, stuck } = drive.record
     if (drive.how === 'stuck' && stuck) return { taken: 1, faulty: [{ id: record._id, cause: stuck }] }
     if (drive.how === 'ended') return state === 'done' ? { taken: 1, done: 1 } : { taken: 1, canceled: 1 }
-    return { taken: 1, open: 1 }
+    const isFailed = drive.how === 'interrupted' && drive.error !== undefined
+    return { taken: 1, open: 1, ...(isFailed && { faulty: [{ id: record._id, cause: errorOf(drive.error) }] }) }
   } catch (error) {
     return { faulty: [{ id: record._id, cause: errorOf(error) }] }
   }
