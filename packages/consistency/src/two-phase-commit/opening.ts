@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { consistencyError } from '../errors.ts'
 import type { Order } from './parts.ts'
-import { recordVersion, type TransactionRecord } from './record.ts'
+import { faultOf, recordVersion, type TransactionRecord } from './record.ts'
 import type { Engine } from './settings.ts'
 import { readRecord, transit } from './transition.ts'
+import { unreadable } from './unreadable.ts'
 
 export interface Opening {
   readonly id: string
@@ -87,10 +88,12 @@ function recordOf({ id, order, reverseOf }: Opening, now = unknownTime, start: o
   }
 }
 
-/** @throws TWO_PHASE_ID_REUSED, TWO_PHASE_NOT_FOUND */
+/** @throws TWO_PHASE_ID_REUSED, TWO_PHASE_NOT_FOUND, TWO_PHASE_RECORD_INVALID */
 async function find(engine: Engine, { id, order, reverseOf }: Opening): Promise<TransactionRecord> {
   const record = await readRecord(engine, id)
   if (!record) throw notFound(id)
+  const fault = faultOf(record)
+  if (fault !== undefined) throw unreadable(id, fault)
   if (record.hash === order.hash && record.reverseOf === reverseOf) return record
   throw consistencyError(
     'TWO_PHASE_ID_REUSED',

@@ -22,8 +22,8 @@ export interface ReadDocument {
 type Readable = Pick<Documents, 'aggregate'>
 
 /**
- * Reads documents by what is in force. Within one cluster all of it is of one moment, records included, so the visible parts of all
- * participants add up at every moment. Across clusters each document is what it was when it was read, and no sum of two means anything.
+ * Reads documents by what is in force. Within one cluster all of it is of one moment, records included, so what is moved among these documents
+ * adds up at every moment. Across clusters each document is what it was when it was read, and no sum of two means anything.
  */
 export async function readDocuments(
   engine: Engine,

@@ -89,15 +89,16 @@ export const limitOf = ({ limit = 100 }: RecoverOptions): number => Math.max(1, 
 
 /** What this version does not touch. */
 async function unreadable(engine: Engine, options: RecoverOptions): Promise<Faulty[]> {
-  const known = { $in: [...engine.definitions] }
   const strange = [
-    { v: { $gt: recordVersion } },
+    { v: { $ne: recordVersion } },
     { state: { $nin: [...transactionStates] } },
-    // The range is all of the index.
-    { open: true, touchedAt: { $gte: new Date(0) }, definition: { $not: known } },
+    { definition: { $nin: [...engine.definitions] } },
   ]
+  // What has ended is nobody's business any more, and what is held somebody else can read. The range is all of the index.
+  const isLeft = { open: true, touchedAt: { $gte: new Date(0) }, $expr: { $and: [isFree, isOld(options)] } }
   const records = await engine.store.records.aggregate([
-    { $match: { $or: strange, $expr: isOld(options) } },
+    { $match: { ...isLeft, $or: strange } },
+    { $sort: { touchedAt: 1 } },
     { $limit: limitOf(options) },
   ])
   return (records as unknown as TransactionRecord[]).map(record => ({ id: record._id, cause: causeOf(record) }))
@@ -112,7 +113,7 @@ function causeOf(record: TransactionRecord): Cause {
 
 const invalid = (id: string, fault: string): Cause => ({
   code: 'TWO_PHASE_RECORD_INVALID',
-  message: `Record of transaction ${id} cannot be read: ${fault}. Nothing was done; update this process, or resolve it`,
+  message: `Record of transaction ${id} cannot be read: ${fault}. Nothing was done; update this process, or correct the record`,
 })
 
 async function noteFault({ store }: Engine, { _id: id, token }: TransactionRecord, fault: string): Promise<Faulty> {

@@ -10,6 +10,7 @@ import type { Engine } from './settings.ts'
 import { entriesField, tombstonesField } from './step-statement.ts'
 import { type EndState, isEnd, outcomes, resolutions, transactionStates } from './table.ts'
 import { readRecord, transit } from './transition.ts'
+import { unreadable } from './unreadable.ts'
 
 /** @throws TWO_PHASE_NOT_FOUND */
 async function existing(engine: Engine, id: string): Promise<TransactionRecord> {
@@ -25,6 +26,9 @@ async function existing(engine: Engine, id: string): Promise<TransactionRecord> 
  */
 export async function cancel(engine: Engine, runs: Runs, { id, deadlineMs }: { id: string; deadlineMs: number }) {
   const cause = { code: 'TWO_PHASE_CANCELED', message: `Transaction ${id} was canceled before it was in force` }
+  // Looked at first: what cannot be read must not be claimed.
+  const found = faultOf(await existing(engine, id))
+  if (found !== undefined) throw unreadable(id, found)
   for (let tries = 0; ; tries += 1) {
     const claimed = await transit(engine, 'cancel', { id, claim: { owner: randomUUID() }, set: { cause } })
     if (claimed) return await runs.follow(claimed, runs.drive(claimed), deadlineMs)
@@ -132,12 +136,3 @@ function notStuck({ _id: id, state, stuck }: TransactionRecord, as: EndState) {
     details: { id, state, as, isEnd: isEnd(state) },
   })
 }
-
-const unreadable = (id: string, fault: string) =>
-  consistencyError(
-    'TWO_PHASE_RECORD_INVALID',
-    `Record of transaction ${id} cannot be read: ${fault}. Nothing was done`,
-    {
-      details: { id, fault },
-    },
-  )
