@@ -1,7 +1,7 @@
 import { type DbContext, dbContextError } from '@strata/db-context'
 import type { MongoDatasource } from '@strata/mongo'
 import { checkWindowMs } from '../expiring-rows.ts'
-import { type Report, safely, warn } from '../outbox/report.ts'
+import { type Report, safely, warn } from '../report.ts'
 import type { Lease } from './lease.ts'
 import { Leases } from './leases.ts'
 import { MongoLockStore } from './mongo-store.ts'

@@ -1,6 +1,6 @@
+export type { Report } from '../report.ts'
 export { createOutbox, type Outbox, type OutboxOptions } from './outbox.ts'
 export type { OutboxMessage, Publisher } from './port.ts'
-export type { Report } from './report.ts'
 export type { RowFault } from './row.ts'
 export type { SetAside, SetAsideRow } from './set-aside.ts'
 export type { Backlog } from './store.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { outside } from './outside.ts'
+import { outside } from '../outside.ts'
+import type { Report } from '../report.ts'
 import { type Publication, publishable } from './publication.ts'
-import type { Report } from './report.ts'
 import type { Row } from './row.ts'
 import type { Store } from './store.ts'
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { outside } from '../outside.ts'
+import type { Report } from '../report.ts'
 import type { Lease } from './lease.ts'
 import { observeBacklog } from './metrics.ts'
-import { outside } from './outside.ts'
 import { type Publication, publishable } from './publication.ts'
-import type { Report } from './report.ts'
 import { type Row, rowVersion } from './row.ts'
 import type { Backlog, Store } from './store.ts'
 

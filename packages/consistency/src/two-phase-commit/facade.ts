@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type DbContext, dbContextError } from '@strata/db-context'
 import { consistencyError } from '../errors.ts'
-import type { Report } from '../outbox/report.ts'
+import type { Report } from '../report.ts'
 import type { AnyTwoPhase } from './definition.ts'
 import { checkId, refuseTransaction } from './entry.ts'
 import { inDoubt, listRecords } from './listing.ts'

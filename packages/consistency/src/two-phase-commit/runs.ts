@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { deadlineIn, remainingMs } from '@strata/db-context'
 import { consistencyError } from '../errors.ts'
-import { outside } from '../outbox/outside.ts'
+import { outside } from '../outside.ts'
 import { Coordinator, type Drive } from './coordinator.ts'
 import { observeEnd } from './metrics.ts'
 import type { TransactionRecord } from './record.ts'

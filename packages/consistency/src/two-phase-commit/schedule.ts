@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { outside } from '../outbox/outside.ts'
+import { outside } from '../outside.ts'
 import { type InDoubt, observeInDoubt } from './metrics.ts'
 import type { Recovery } from './recovery.ts'
 

@@ -1,6 +1,6 @@
 import type { DbContext } from '@strata/db-context'
 import type { MongoDatasource } from '@strata/mongo'
-import { type Report, safely, warn } from '../outbox/report.ts'
+import { type Report, safely, warn } from '../report.ts'
 import type { AnyTwoPhase, TwoPhaseDefinition, TwoPhaseInput } from './definition.ts'
 import { createEngine } from './engine.ts'
 import { facadeOf } from './facade.ts'
