@@ -5,12 +5,13 @@ import { Coordinator } from './coordinator.ts'
 import { createEngine } from './engine.ts'
 import { open } from './opening.ts'
 import { orderOf } from './parts.ts'
+import { protocol } from './table.ts'
 
 /** More than any bounded drive pauses. */
 const pausesMax = 1000
 
 /** An engine whose clock goes on by its pauses alone, and whose drives are stopped where they do not end. */
-function bench(way: Way) {
+function bench(way: Way, rules = protocol) {
   const memory = new Memory(1_000_000)
   memory.collection(accounts.collection).push({ _id: 'A', balance: 100 }, { _id: 'B', balance: 0 })
   const stop = new AbortController()
@@ -18,6 +19,7 @@ function bench(way: Way) {
   const engine = createEngine({
     store: new MemoryStore(memory, way),
     definitions: [transfer],
+    protocol: rules,
     leaseMs,
     clockSkewMs,
     elapsedMs: () => memory.nowMs,
@@ -71,4 +73,27 @@ test('one that was refused by a second statement leaves a tombstone that outlive
   for (const { settledTransactions } of memory.collection(accounts.collection)) {
     expect(settledTransactions).toMatchObject([{ until: record.applyUntil }])
   }
+})
+
+test('a tombstone of what has not begun is for a person to look at, and is not looked at for ever', async () => {
+  const { memory, stop, claimed, drive } = bench(async (_, run) => run())
+  const record = await claimed(10)
+  const [document] = memory.collection(accounts.collection)
+  Object.assign(document ?? {}, { settledTransactions: [{ id: 't', outcome: 'done', until: record.applyUntil }] })
+  const end = await drive(record)
+  expect(stop.signal.aborted).toBe(false)
+  expect(end).toMatchObject({ how: 'stuck', record: { stuck: { code: 'TWO_PHASE_SETTLED_BEFORE', documentId: 'A' } } })
+})
+
+test.each([
+  ['every-step-confirmed', 'stuck'],
+  ['nothing', 'ended'],
+] as const)('a cancellation that needs %s is %s where a document has vanished', async (needs, how) => {
+  const close = { ...protocol.transitions.close, needs, waitsForMissing: false }
+  const rules = { ...protocol, transitions: { ...protocol.transitions, close } }
+  const { memory, claimed, drive } = bench(async (_, run) => run(), rules)
+  const record = await claimed(10)
+  Object.assign(memory.collection('records')[0] ?? {}, { state: 'canceling' })
+  memory.collection(accounts.collection).pop()
+  expect(await drive({ ...record, state: 'canceling' })).toMatchObject({ how })
 })

@@ -1,4 +1,5 @@
 import { claimOf, isHeldBy } from './claim.ts'
+import { isMet, type Known, knownOf } from './knowledge.ts'
 import type { Cause, TransactionRecord } from './record.ts'
 import { type Engine, stepMsOf } from './settings.ts'
 import { type StepEnd, takeStep } from './steps.ts'
@@ -15,12 +16,17 @@ export interface Drive {
    */
   readonly how: 'ended' | 'lost' | 'parked' | 'stuck' | 'interrupted'
   readonly error?: unknown
+  /** The participant that has not answered. */
+  readonly away?: string
 }
 
 const pauseMs = 50
 
 /** A participant's clock that is ahead by half a lease finds every step late. */
 const latesMax = 5
+
+/** Whoever has taken over writes the record before any document: it is seen at the next look. */
+const overtakesMax = 5
 
 /**
  * Does the work of each state and makes the transition after it, until the transaction has ended or the claim is lost. Each step may be
@@ -37,6 +43,8 @@ export class Coordinator {
   readonly #absent = new Set<number>()
   #renewedAt: number
   #lates = 0
+  #overtakes = 0
+  #away: string | undefined
   /** Also where it can renew its claim, it does not try for ever: recovery does, in turns. */
   #failingSince: number | undefined
 
@@ -70,7 +78,9 @@ export class Coordinator {
     } catch (error) {
       this.#failingSince ??= elapsedMs()
       if (elapsedMs() - this.#failingSince > leaseMs) {
-        return { record: await this.#letGo(record, {}).catch(() => record), how: 'interrupted', error }
+        const away = this.#away
+        const left = await this.#letGo(record, {}).catch(() => record)
+        return { record: left, how: 'interrupted', error, ...(away !== undefined && { away }) }
       }
       await pause(pauseMs)
       return (await readRecord(this.#engine, record._id).catch(() => null)) ?? record
@@ -78,6 +88,7 @@ export class Coordinator {
   }
 
   async #work(record: TransactionRecord, work: WorkRule): Promise<TransactionRecord | Drive> {
+    this.#away = undefined
     if (this.#engine.elapsedMs() - this.#renewedAt > stepMsOf(this.#engine) / 2)
       return await this.#move(record, 'renew')
     const ends = await Promise.all(
@@ -88,12 +99,13 @@ export class Coordinator {
         }),
       ),
     )
-    const unclear = ends.find(end => end.kind === 'unclear')
-    if (unclear) throw unclear.error ?? new Error('A participant changes all the time')
-    if (ends.some(end => end.kind === 'overtaken')) return await this.#reload(record)
+    this.#refuseUnclear(record, ends)
+    const overtaken = ends.find(end => end.kind === 'overtaken')
+    if (overtaken) return await this.#reload(record, overtaken.cause)
     if (ends.some(end => end.kind === 'late')) return await this.#again(record)
     this.#lates = 0
-    const next = await this.#conclude(record, work, ends)
+    this.#overtakes = 0
+    const next = await this.#conclude(record, work, knownOf(this.#engine, record, ends))
     // Not after a renewal: where only the records' database answers, it would try for ever.
     this.#failingSince = undefined
     return next
@@ -109,23 +121,29 @@ export class Coordinator {
     this.#sent.add(index)
     this.#answered.delete(index)
     this.#absent.delete(index)
-    if (isSole) (end.kind === 'missing' ? this.#absent : this.#answered).add(index)
+    if (isSole) (end.kind === 'refused' && end.isMissing ? this.#absent : this.#answered).add(index)
+  }
+
+  /** @throws where a step has no end that could be concluded from */
+  #refuseUnclear(record: TransactionRecord, ends: readonly StepEnd[]): void {
+    const unclear = ends.find(end => end.kind === 'unclear')
+    if (!unclear) return
+    if (unclear.error !== undefined) this.#away = record.parts[ends.indexOf(unclear)]?.participant
+    throw unclear.error ?? new Error('A participant changes all the time')
   }
 
   async #conclude(
     record: TransactionRecord,
     work: WorkRule,
-    ends: readonly StepEnd[],
+    known: readonly Known[],
   ): Promise<TransactionRecord | Drive> {
-    const isMissing = ends.some(end => end.kind === 'missing')
-    const isReachable = ends.every(end => end.kind !== 'unreachable')
-    const no = ends.find(end => end.kind === 'refused') ?? ends.find(end => end.kind === 'missing')
-    if (no && work.refused && isReachable) {
+    const { transitions } = this.#engine.protocol
+    if (work.refused && isMet(transitions[work.refused].needs, known)) {
       const missing = [...this.#absent]
-      return await this.#move(record, work.refused, { cause: no.cause, missing })
+      return await this.#move(record, work.refused, { cause: refusalOf(known), missing })
     }
-    const why = ends.map((end, index) => stuckBy(record, index, end)).find(cause => cause !== undefined)
-    if (why) return await this.#stick(record, why)
+    if (!isMet(transitions[work.confirmed].needs, known)) return await this.#stick(record, causeOf(known))
+    const isMissing = known.some(({ kind }) => kind === 'missing')
     const next = await this.#move(record, work.confirmed, {}, isMissing)
     // It is still held, and has not moved: what may come late has to be waited for, without keeping anybody.
     if (!('how' in next) && isMissing && next.state === record.state) return await this.#park(next)
@@ -152,7 +170,9 @@ export class Coordinator {
     return { record: await this.#letGo(record, {}), how: 'interrupted', error }
   }
 
-  async #reload(record: TransactionRecord): Promise<TransactionRecord | Drive> {
+  async #reload(record: TransactionRecord, why: Cause): Promise<TransactionRecord | Drive> {
+    this.#overtakes += 1
+    if (this.#overtakes > overtakesMax) return await this.#stick(record, why)
     await this.#engine.pause(pauseMs)
     return (await readRecord(this.#engine, record._id)) ?? { record, how: 'lost' }
   }
@@ -174,19 +194,13 @@ export class Coordinator {
   }
 }
 
+/** The cause of a cancellation: what a guard says tells more than that a document is not there. */
+const refusalOf = (known: readonly Known[]): Cause | undefined =>
+  (known.find(each => each.kind === 'refused' && !each.isMissing) ?? known.find(each => each.kind === 'refused'))?.cause
+
 /** What a person has to look at: a step that has to be made, and cannot. */
-function stuckBy(
-  { state, missing = [], applyUntil }: TransactionRecord,
-  index: number,
-  end: StepEnd,
-): Cause | undefined {
-  if (end.kind === 'refused' || end.kind === 'unreachable') return end.cause
-  if (end.kind !== 'missing' || state !== 'canceling') return undefined
-  // Before the first claim nothing can have been applied; in force, what was applied went with its document.
-  if (missing.includes(index) || applyUntil === undefined) return undefined
-  return {
-    ...end.cause,
-    code: 'TWO_PHASE_PARTICIPANT_VANISHED',
-    message: `${end.cause.message} any more, or never did: it is not known whether it was applied. Correct what has to be, then resolve`,
-  }
-}
+const causeOf = (known: readonly Known[]): Cause =>
+  known.find(each => each.kind !== 'confirmed' && each.kind !== 'missing')?.cause ?? unmet
+
+/** No rule of the default protocol comes to it. */
+const unmet: Cause = { code: 'TWO_PHASE_STEP_REFUSED', message: 'The protocol allows no transition from here' }

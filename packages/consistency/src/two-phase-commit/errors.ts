@@ -16,7 +16,10 @@ export const twoPhaseErrors = {
     when: 'A record names a definition or a participant that this process does not have: another one may',
   },
   TWO_PHASE_GUARD_FAILED: { ...refused, when: 'Cause: a participant does not match its guard' },
-  TWO_PHASE_ID_INVALID: { ...refused, when: 'The id of a transaction is not 1 to 200 well-formed characters' },
+  TWO_PHASE_ID_INVALID: {
+    ...refused,
+    when: 'The id of a transaction is not 1 to 200 well-formed characters, or ends as that of a reverse does',
+  },
   TWO_PHASE_ID_REUSED: { ...refused, when: 'The id was used for another transaction: of another definition or input' },
   TWO_PHASE_INPUT_INVALID: {
     ...refused,
@@ -45,6 +48,10 @@ export const twoPhaseErrors = {
   TWO_PHASE_RECORD_INVALID: {
     ...unknown,
     when: 'A record cannot be read: a newer version wrote it, its state is none of the known, or its parts cannot be decoded',
+  },
+  TWO_PHASE_SETTLED_BEFORE: {
+    ...unknown,
+    when: 'Stuck: a document tells that the transaction has ended while its record is `pending`, which only a write by hand can bring about',
   },
   TWO_PHASE_STEP_REFUSED: {
     ...refused,

@@ -8,10 +8,12 @@ import type { StepRule, WorkRule } from './table.ts'
 export type StepEnd =
   /** `isSole`: one statement was sent, and it was answered. */
   | { readonly kind: 'confirmed'; readonly isSole?: boolean }
-  | { readonly kind: 'refused'; readonly cause: Cause; readonly isSole?: boolean }
-  | { readonly kind: 'missing'; readonly cause: Cause; readonly isSole?: boolean }
+  /** It is not made: `isMissing` where there is no document to make it on. */
+  | { readonly kind: 'refused'; readonly cause: Cause; readonly isSole?: boolean; readonly isMissing?: boolean }
+  /** There is no document that anything could be taken from. */
+  | { readonly kind: 'missing'; readonly cause: Cause }
   /** Its tombstone says that the transaction is further on than whoever sends this knows. */
-  | { readonly kind: 'overtaken' }
+  | { readonly kind: 'overtaken'; readonly cause: Cause }
   /** This process does not know the participant. */
   | { readonly kind: 'unreachable'; readonly cause: Cause }
   /** The claim's deadline has passed. */
@@ -63,7 +65,7 @@ async function tryStep(
   }
   const [sight] = await documents.aggregate(sightPipeline(at))
   const end = judge(engine, of, sight as unknown as Sight | undefined)
-  return end.kind === 'missing' || end.kind === 'refused' ? { ...end, isSole: isFirst } : end
+  return end.kind === 'refused' ? { ...end, isSole: isFirst } : end
 }
 
 function stepAt(engine: Engine, { record, part, isSole }: StepOf): StepAt {
@@ -85,11 +87,15 @@ function stepAt(engine: Engine, { record, part, isSole }: StepOf): StepAt {
 
 /** What a step that has not matched means, by what its document has. */
 function judge({ protocol }: Engine, { part, work }: StepOf, sight: Sight | undefined): StepEnd {
-  if (!sight) return { kind: 'missing', cause: missing(part) }
   const rules = work.steps.map(name => protocol.steps[name])
   const isAdding = rules.some(({ entry }) => entry === 'added')
+  if (!sight) {
+    return isAdding
+      ? { kind: 'refused', cause: missing(part), isMissing: true }
+      : { kind: 'missing', cause: missing(part) }
+  }
   if (isAdding ? sight.hasEntry : isSettled(rules, sight)) return { kind: 'confirmed' }
-  if (isAdding && sight.hasTombstone) return { kind: 'overtaken' }
+  if (isAdding && sight.hasTombstone) return { kind: 'overtaken', cause: settledBefore(part) }
   if (sight.isLate) return { kind: 'late' }
   // It has come or gone between the two statements.
   if (!isAdding) return { kind: 'unclear' }
@@ -121,6 +127,12 @@ const crowded = (part: KeptPart): Cause => ({
   code: 'TWO_PHASE_CROWDED',
   message: `Document ${nameOf(part)} has as many entries of transactions as entriesMax allows: try again, with another id`,
   transient: true,
+  ...about(part),
+})
+
+const settledBefore = (part: KeptPart): Cause => ({
+  code: 'TWO_PHASE_SETTLED_BEFORE',
+  message: `Document ${nameOf(part)} tells that the transaction has ended, and its record that it has not begun to: correct what has to be, then resolve`,
   ...about(part),
 })
 
