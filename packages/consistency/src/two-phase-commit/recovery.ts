@@ -24,7 +24,7 @@ export interface Recovery {
   readonly taken: number
   readonly done: number
   readonly canceled: number
-  /** Taken up by another meanwhile, or with a part of their way still to go. */
+  /** Taken up by another meanwhile, or with a part of their way still to go; also those put off, whose participant does not answer. */
   readonly open: number
   /** Nothing was done about these now; the others were gone on with. */
   readonly faulty: readonly Faulty[]
@@ -38,8 +38,12 @@ export async function recover(engine: Engine, runs: Runs, options: RecoverOption
   const records = await candidates(engine, options)
   const ends: Partial<Recovery>[] = []
   const left = records.values()
+  const away = new Set<string>()
   const work = async () => {
-    for (const record of left) ends.push(await takeUp(engine, runs, record))
+    for (const record of left) {
+      const isInVain = faultOf(record) === undefined && record.parts.some(({ participant }) => away.has(participant))
+      ends.push(isInVain ? await putOff(engine, record) : await takeUp(engine, runs, { record, away }))
+    }
   }
   await Promise.all(Array.from({ length: atOnce }, work))
   const sum = (of: 'taken' | 'done' | 'canceled' | 'open') => ends.reduce((all, end) => all + (end[of] ?? 0), 0)
@@ -47,13 +51,20 @@ export async function recover(engine: Engine, runs: Runs, options: RecoverOption
   return { taken: sum('taken'), done: sum('done'), canceled: sum('canceled'), open: sum('open'), faulty }
 }
 
-async function takeUp(engine: Engine, runs: Runs, record: TransactionRecord): Promise<Partial<Recovery>> {
+interface Taking {
+  readonly record: TransactionRecord
+  /** Participants that have not answered this recovery: each is waited for once and not record by record. */
+  readonly away: Set<string>
+}
+
+async function takeUp(engine: Engine, runs: Runs, { record, away }: Taking): Promise<Partial<Recovery>> {
   const fault = faultOf(record)
   if (fault !== undefined) return { faulty: [await noteFault(engine, record, fault)] }
   try {
     const drive = await runs.takeUp(record)
     if (!drive) return {}
     const { state, stuck } = drive.record
+    if (drive.away !== undefined) away.add(drive.away)
     if (drive.how === 'stuck' && stuck) return { taken: 1, faulty: [{ id: record._id, cause: stuck }] }
     if (drive.how === 'ended') return state === 'done' ? { taken: 1, done: 1 } : { taken: 1, canceled: 1 }
     const isFailed = drive.how === 'interrupted' && drive.error !== undefined
@@ -61,6 +72,12 @@ async function takeUp(engine: Engine, runs: Runs, record: TransactionRecord): Pr
   } catch (error) {
     return { faulty: [{ id: record._id, cause: errorOf(error) }] }
   }
+}
+
+/** To the end, as what was looked at. */
+async function putOff({ store }: Engine, { _id, token }: TransactionRecord): Promise<Partial<Recovery>> {
+  await store.records.change({ _id, token }, [{ $set: { touchedAt: '$$NOW' } }]).catch(() => null)
+  return { open: 1 }
 }
 
 /** Oldest first. Whatever is looked at goes to the end, so that what cannot be ended keeps nobody from the rest. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { outside } from '../outside.ts'
 import { type InDoubt, observeInDoubt } from './metrics.ts'
-import type { Recovery } from './recovery.ts'
+import type { Faulty, Recovery } from './recovery.ts'
 
 export interface ScheduleOptions {
   readonly everyMs: number
@@ -10,12 +10,17 @@ export interface ScheduleOptions {
   readonly report: (error: unknown, what: string) => void
 }
 
+/** Ten batches of the largest size. */
+const toldMax = 10_000
+
 /** Recovers from time to time, in every process that has started it: each transaction is claimed by one of them. */
 export class Schedule {
   readonly #options: ScheduleOptions
   readonly #stop = new AbortController()
   #running: Promise<void> | undefined
   #inDoubt: readonly InDoubt[] | undefined
+  /** What was last told of each that a person has to look at: the same is not told again each round. */
+  readonly #told = new Map<string, string>()
   #unobserve: (() => void) | undefined
 
   constructor(options: ScheduleOptions) {
@@ -49,10 +54,16 @@ export class Schedule {
   }
 
   async #round(): Promise<void> {
-    const { recover, inDoubt, report } = this.#options
+    const { recover, inDoubt } = this.#options
     const { faulty } = await recover()
-    for (const { id, cause } of faulty)
-      report(new Error(`${id}: ${cause.message}`), 'A two-phase commit to be looked at')
+    for (const each of faulty) this.#tell(each)
     this.#inDoubt = await inDoubt()
+  }
+
+  #tell({ id, cause: { message } }: Faulty): void {
+    if (this.#told.get(id) === message) return
+    if (this.#told.size >= toldMax) this.#told.clear()
+    this.#told.set(id, message)
+    this.#options.report(new Error(`${id}: ${message}`), 'A two-phase commit to be looked at')
   }
 }
