@@ -1,5 +1,5 @@
 import type { Answered } from '@strata/consistency/idempotency'
-import { transactionStates } from '@strata/consistency/two-phase-commit'
+import { reverseId, transactionStates } from '@strata/consistency/two-phase-commit'
 import { amountField, idField } from '@strata/school'
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
@@ -17,8 +17,13 @@ import {
 } from '../transfer.ts'
 
 const example = { from: 'b7a1a1f0', to: '6f1d2c1e', amountCents: 1500 }
+const isOwn = (id: string) => !id.endsWith(reverseId(''))
+const newId = idField.refine(
+  isOwn,
+  `Invalid id: one that ends in ${reverseId('')} is that of a transfer that takes another back`,
+)
 const asked = z
-  .strictObject({ id: idField.optional(), from: idField, to: idField, amountCents: amountField })
+  .strictObject({ id: newId.optional(), from: idField, to: idField, amountCents: amountField })
   .refine(({ from, to }) => from !== to, 'Invalid accounts: expected two different ones')
   .meta({ examples: [example] })
 const stateField = z.enum(transactionStates)

@@ -2,17 +2,33 @@ import { type DbContext, hasCode } from '@strata/db-context'
 import { consistencyError } from '../errors.ts'
 
 const idLengthMax = 200
+/** Of one that reverses one that reverses one, and so on. */
+const reversedLengthMax = 1000
+const reverseSuffix = ':reverse'
 
-/** @throws TWO_PHASE_ID_INVALID */
-export function checkId(id: unknown): string {
-  if (typeof id === 'string' && id.length > 0 && id.length <= idLengthMax && id.isWellFormed()) return id
-  const got = typeof id === 'string' ? `${id.length} characters` : typeof id
-  throw consistencyError(
-    'TWO_PHASE_ID_INVALID',
-    `Id of a transaction is ${got}, expected a well-formed text of 1 to ${idLengthMax} characters`,
-    { details: { got: typeof id === 'string' ? id.slice(0, 100) : typeof id } },
-  )
+/** The id of the transaction that `reverse(id)` makes. */
+export const reverseId = (id: string): string => `${id}${reverseSuffix}`
+
+/** An id that a caller gives to a new transaction. @throws TWO_PHASE_ID_INVALID */
+export function checkNewId(id: unknown): string {
+  const checked = check(id, idLengthMax)
+  if (!checked.endsWith(reverseSuffix)) return checked
+  throw invalid(`Id ${checked} is that of a reverse: only reverse() makes one that ends in ${reverseSuffix}`, id)
 }
+
+/** The id of a transaction that there may be. @throws TWO_PHASE_ID_INVALID */
+export const checkId = (id: unknown): string => check(id, reversedLengthMax)
+
+function check(id: unknown, lengthMax: number): string {
+  if (typeof id === 'string' && id.length > 0 && id.length <= lengthMax && id.isWellFormed()) return id
+  const got = typeof id === 'string' ? `${id.length} characters` : typeof id
+  throw invalid(`Id of a transaction is ${got}, expected a well-formed text of 1 to ${lengthMax} characters`, id)
+}
+
+const invalid = (message: string, id: unknown) =>
+  consistencyError('TWO_PHASE_ID_INVALID', message, {
+    details: { got: typeof id === 'string' ? id.slice(0, 100) : typeof id },
+  })
 
 /**
  * What it writes would stay when the transaction around it is rolled back, and it could wait for a document that this one holds.

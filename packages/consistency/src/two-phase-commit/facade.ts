@@ -3,7 +3,7 @@ import { type DbContext, dbContextError } from '@strata/db-context'
 import { consistencyError } from '../errors.ts'
 import type { Report } from '../report.ts'
 import type { AnyTwoPhase } from './definition.ts'
-import { checkId, refuseTransaction } from './entry.ts'
+import { checkId, checkNewId, refuseTransaction } from './entry.ts'
 import { inDoubt, listRecords } from './listing.ts'
 import { type Opening, open, submit } from './opening.ts'
 import type { Participant } from './participant.ts'
@@ -38,7 +38,7 @@ export function facadeOf(options: FacadeOptions): Omit<TwoPhaseCommit, 'ensureIn
 
   const openingOf = async (definition: AnyTwoPhase, given: { id?: string; input: unknown }): Promise<Opening> => {
     refuseUnknown(definitions, definition)
-    const id = checkId(given.id ?? randomUUID())
+    const id = checkNewId(given.id ?? randomUUID())
     return { id, order: await orderOf(definition, given.input) }
   }
   const begin = async (opening: Opening, deadlineMs: number) => {
@@ -62,6 +62,7 @@ export function facadeOf(options: FacadeOptions): Omit<TwoPhaseCommit, 'ensureIn
     },
     async cancel(id, { deadlineMs = deadlineMsDefault } = {}) {
       refuseTransaction(db, 'cancel')
+      refuseStopped(runs)
       return tell(await cancel(engine, runs, { id: checkId(id), deadlineMs }))
     },
     async reverse(id, { deadlineMs = deadlineMsDefault } = {}) {

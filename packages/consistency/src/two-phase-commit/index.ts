@@ -1,4 +1,5 @@
 export { defineTwoPhase, type TwoPhaseDefinition, type TwoPhaseInput } from './definition.ts'
+export { reverseId } from './entry.ts'
 export { atLeast } from './guards.ts'
 export type { ListOptions } from './listing.ts'
 export type { InDoubt } from './metrics.ts'
@@ -29,4 +30,3 @@ export {
   type TwoPhaseCommit,
   type TwoPhaseCommitOptions,
 } from './two-phase-commit.ts'
-export { reverseId } from './verbs.ts'

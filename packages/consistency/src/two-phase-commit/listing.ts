@@ -1,11 +1,12 @@
 import type { InDoubt } from './metrics.ts'
-import type { TransactionRecord } from './record.ts'
+import { recordVersion, type TransactionRecord } from './record.ts'
 import { limitOf } from './recovery.ts'
 import type { Engine } from './settings.ts'
 import { type TransactionState, transactionStates } from './table.ts'
 
 export interface ListOptions {
-  readonly state?: TransactionState
+  /** `unreadable`: those that have not ended and that this version does not touch, of another version or in no known state. */
+  readonly state?: TransactionState | 'unreadable'
   /** Those that have been in their state for so long, in milliseconds of the server's clock; default 0. */
   readonly olderThanMs?: number
   /** True: only those that a person has to look at. */
@@ -14,15 +15,20 @@ export interface ListOptions {
   readonly limit?: number
 }
 
-/** Those longest in their state first. */
+/** The range is all of the index. */
+const unended = { open: true, touchedAt: { $gte: new Date(0) } } as const
+const unreadable = { ...unended, $or: [{ v: { $ne: recordVersion } }, { state: { $nin: transactionStates } }] } as const
+
+/** Those longest in their state first: merged from the index of each state. */
 export async function listRecords(engine: Engine, options: ListOptions): Promise<TransactionRecord[]> {
   const { state, olderThanMs = 0, stuck } = options
   const age = { $lte: ['$changedAt', { $subtract: ['$$NOW', olderThanMs] }] }
   const records = await engine.store.records.aggregate([
     {
       $match: {
-        // Merged from the index of each state.
-        state: { $in: state === undefined ? [...transactionStates] : [state] },
+        ...(state === 'unreadable'
+          ? unreadable
+          : { state: { $in: state === undefined ? transactionStates : [state] } }),
         ...(stuck ? { open: true, stuck: { $exists: true } } : {}),
         ...(olderThanMs > 0 ? { $expr: age } : {}),
       },
@@ -38,8 +44,7 @@ const countMax = 100_000
 
 export async function inDoubt({ store }: Engine): Promise<InDoubt[]> {
   const groups = await store.records.aggregate([
-    // The range is all of the index.
-    { $match: { open: true, touchedAt: { $gte: new Date(0) } } },
+    { $match: unended },
     { $limit: countMax },
     {
       $group: {

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { StrataError } from '@strata/db-context'
 import { consistencyError } from '../errors.ts'
+import { interrupted, orInterrupted } from './interrupted.ts'
 import type { Order } from './parts.ts'
 import { faultOf, recordVersion, type TransactionRecord } from './record.ts'
 import type { Engine } from './settings.ts'
@@ -22,7 +24,7 @@ export interface Opened {
  * Makes the record, or finds it. Claimed at once where the server's clock is known, in one round trip: the lease and the deadline of
  * steps go by that. Otherwise made first and claimed then.
  *
- * @throws TWO_PHASE_ID_REUSED
+ * @throws TWO_PHASE_ID_REUSED, TWO_PHASE_INTERRUPTED, what the store throws where nothing was written
  */
 export async function open(engine: Engine, opening: Opening): Promise<Opened> {
   const owner = randomUUID()
@@ -33,33 +35,44 @@ export async function open(engine: Engine, opening: Opening): Promise<Opened> {
   if (isNew && now && until) {
     return { record: recordOf(opening, now, claim) as unknown as TransactionRecord, isMine: true }
   }
-  const started = isNew ? await transit(engine, 'start', { id: opening.id, claim: { owner } }) : null
-  const record = started ?? (await find(engine, opening))
-  // Also where the answer to the insert was lost.
-  return { record, isMine: record.owner === owner }
+  return await orInterrupted({ id: opening.id }, async () => {
+    const started = isNew ? await transit(engine, 'start', { id: opening.id, claim: { owner } }) : null
+    const record = started ?? (await find(engine, opening))
+    // Also where the answer to the insert was lost.
+    return { record, isMine: record.owner === owner }
+  })
 }
 
 const triesMax = 4
 const pauseMs = 50
 
-/** An insert may be sent again: it is there once. */
-async function insert({ store, pause }: Engine, record: object): Promise<boolean> {
+/** An insert may be sent again: it is there once. Not when its claim has run out meanwhile. */
+async function insert(engine: Engine, record: ReturnType<typeof recordOf>): Promise<boolean> {
+  const { store, pause, elapsedMs, leaseMs } = engine
+  const begun = elapsedMs()
+  let mayBeThere = false
   for (let tries = 1; ; tries += 1) {
     try {
       return await store.records.insert({ ...record })
     } catch (error) {
-      if (tries === triesMax || store.isRefusal(error)) throw error
+      mayBeThere ||= !(error instanceof StrataError && error.outcome === 'not-applied')
+      if (store.isRefusal(error)) throw error
+      if (tries === triesMax || elapsedMs() - begun > leaseMs) {
+        throw mayBeThere ? interrupted({ id: record._id }, error) : error
+      }
       await pause(pauseMs * tries)
     }
   }
 }
 
-/** Makes the record for others to run. @throws TWO_PHASE_ID_REUSED */
+/** Makes the record for others to run. @throws as {@link open} */
 export async function submit(engine: Engine, opening: Opening): Promise<TransactionRecord> {
   const now = engine.clock.atLeast
   const isNew = await insert(engine, recordOf(opening, now, submitted))
-  if (isNew && !now) await stamp(engine, opening.id)
-  return await find(engine, opening)
+  return await orInterrupted({ id: opening.id }, async () => {
+    if (isNew && !now) await stamp(engine, opening.id)
+    return await find(engine, opening)
+  })
 }
 
 /** Gives a record the server's time, which was not known when it was made. */

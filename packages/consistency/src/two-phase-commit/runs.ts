@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { deadlineIn, remainingMs } from '@strata/db-context'
-import { consistencyError } from '../errors.ts'
 import { outside } from '../outside.ts'
 import { Coordinator, type Drive } from './coordinator.ts'
+import { interrupted, orInterrupted } from './interrupted.ts'
 import { observeEnd } from './metrics.ts'
 import type { TransactionRecord } from './record.ts'
 import type { Engine } from './settings.ts'
@@ -59,6 +59,11 @@ export class Runs {
    */
   async follow(first: TransactionRecord, driving: Promise<Drive> | undefined, deadlineMs: number) {
     if (!driving && isOver(first)) return first
+    const { _id: id, state } = first
+    return await orInterrupted({ id, state }, () => this.#follow(first, driving, deadlineMs))
+  }
+
+  async #follow(first: TransactionRecord, driving: Promise<Drive> | undefined, deadlineMs: number) {
     const deadline = deadlineIn(deadlineMs)
     let drive: Drive | null | undefined = await within(driving, remainingMs(deadline))
     let record = seen(drive) ?? first
@@ -104,15 +109,9 @@ const isOver = ({ state, stuck }: TransactionRecord, drive?: Drive | null) =>
 
 /** @throws TWO_PHASE_INTERRUPTED */
 function seen(drive: Drive | null | undefined): TransactionRecord | undefined {
-  if (drive?.how === 'interrupted') throw interrupted(drive.record, drive.error)
+  if (drive?.how === 'interrupted') {
+    const { _id: id, state } = drive.record
+    throw interrupted({ id, state }, drive.error)
+  }
   return drive?.record
-}
-
-function interrupted({ _id: id, state }: TransactionRecord, cause: unknown) {
-  const why = cause === undefined ? 'the engine was stopped' : 'there was no going on'
-  return consistencyError(
-    'TWO_PHASE_INTERRUPTED',
-    `Transaction ${id} was ${state} when ${why}: run it again with its id, or leave it to recovery`,
-    { details: { id, state }, cause },
-  )
 }

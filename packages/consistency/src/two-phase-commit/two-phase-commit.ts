@@ -35,14 +35,17 @@ export interface TwoPhaseCommitOptions extends Partial<Bounds> {
   readonly entriesMax?: number
   /** How often `start` recovers: default 5,000 ms, 10 to an hour. */
   readonly recoverEveryMs?: number
-  /** Receives what scheduled recovery finds for a person, and what it fails with. Default: a process warning. */
+  /** Receives what scheduled recovery finds for a person, once while it is the same, and what it fails with. Default: a process warning. */
   readonly report?: Report
   /** The rules it runs by. Another one than the default is for showing what a rule is there for. */
   readonly protocol?: Protocol
 }
 
 export interface RunOptions<Definition extends TwoPhaseDefinition> {
-  /** 1 to 200 characters; default a random one. The same id is the same transaction, whoever runs it, for `windowMs` after its end. */
+  /**
+   * 1 to 200 characters, not as `reverseId` makes them; default a random one. The same id is the same transaction, whoever runs it, for
+   * `windowMs` after its end.
+   */
   readonly id?: string
   readonly input: TwoPhaseInput<Definition>
   /** How long the caller waits for the end: default 10,000 ms. The transaction goes on after it. */
@@ -69,7 +72,8 @@ export interface TwoPhaseCommit extends AsyncDisposable {
    * end, whose `cause` says why. Writes at once, and in the name of nobody's transaction.
    *
    * @throws TWO_PHASE_INPUT_INVALID, TWO_PHASE_ID_INVALID, TWO_PHASE_ID_REUSED, TWO_PHASE_IN_TRANSACTION,
-   * TWO_PHASE_DEFINITION_UNKNOWN (all `not-applied`), TWO_PHASE_INTERRUPTED (`unknown`)
+   * TWO_PHASE_DEFINITION_UNKNOWN, STOPPED, what the datasource says of a record that was not made (all `not-applied`),
+   * TWO_PHASE_RECORD_INVALID, TWO_PHASE_INTERRUPTED (`unknown`: do it again with the id)
    */
   run<Definition extends TwoPhaseDefinition>(
     definition: Definition,
@@ -83,26 +87,30 @@ export interface TwoPhaseCommit extends AsyncDisposable {
   /** Undefined where there is none, or its window is over. */
   get(id: string): Promise<TwoPhaseTransaction | undefined>
   /**
-   * Cancels one that is not in force yet, whoever works on it. Idempotent. @throws TWO_PHASE_TOO_LATE (`applied`),
-   * TWO_PHASE_NOT_FOUND, TWO_PHASE_RECORD_INVALID, TWO_PHASE_IN_TRANSACTION
+   * Cancels one that is not in force yet, whoever works on it. Idempotent.
+   *
+   * @throws TWO_PHASE_TOO_LATE (`applied`), TWO_PHASE_NOT_FOUND, TWO_PHASE_ID_INVALID, TWO_PHASE_IN_TRANSACTION, STOPPED (`not-applied`),
+   * TWO_PHASE_RECORD_INVALID, TWO_PHASE_INTERRUPTED (`unknown`)
    */
   cancel(id: string, options?: WaitOptions): Promise<TwoPhaseTransaction>
   /**
    * Makes one with the roles exchanged of one that is `done`, once: its id is `reverseId(id)`. Its guards may cancel it, for good.
    *
-   * @throws TWO_PHASE_NOT_DONE, TWO_PHASE_NOT_FOUND, TWO_PHASE_RECORD_INVALID, TWO_PHASE_IN_TRANSACTION, TWO_PHASE_INTERRUPTED
+   * @throws TWO_PHASE_NOT_DONE, TWO_PHASE_NOT_FOUND, TWO_PHASE_ID_INVALID, TWO_PHASE_IN_TRANSACTION, STOPPED (`not-applied`),
+   * TWO_PHASE_RECORD_INVALID, TWO_PHASE_INTERRUPTED (`unknown`)
    */
   reverse(id: string, options?: WaitOptions): Promise<TwoPhaseTransaction>
   /** Takes up what nobody works on, one bounded batch; anywhere and any number of times. */
   recover(options?: RecoverOptions): Promise<Recovery>
-  /** Oldest in their state first. */
+  /** Oldest in their state first. Those that this version cannot read are listed by `state: 'unreadable'` only. */
   list(options?: ListOptions): Promise<TwoPhaseTransaction[]>
   /** How many have not ended, by state, and how old the oldest is. */
   inDoubt(): Promise<InDoubt[]>
   /**
    * A person's decision on one that is stuck, having corrected its documents: what it still has on them is removed without any effect.
    *
-   * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_FOUND
+   * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_FOUND, TWO_PHASE_ID_INVALID, TWO_PHASE_DEFINITION_UNKNOWN (`not-applied`: this process has
+   * none that uses one of the participants), TWO_PHASE_INTERRUPTED (`unknown`: do it again)
    */
   resolve(id: string, options: Omit<Resolve, 'id'>): Promise<TwoPhaseTransaction>
   /** Documents by what is in force, and what is pending. Those that are not there are left out. */

@@ -29,7 +29,10 @@ test('one that is resolved is canceled before its documents are cleared, so that
   await submitted()
   await transit(engine, 'start', { id: 't', claim: { owner: 'one' } })
   Object.assign(memory.collection('records')[0] ?? {}, { stuck: { code: 'X', message: '' }, until: new Date(0) })
-  await expect(resolve(engine, { id: 't', as: 'canceled', by: 'me' })).rejects.toThrow('The process was killed')
+  await expect(resolve(engine, { id: 't', as: 'canceled', by: 'me' })).rejects.toMatchObject({
+    code: 'TWO_PHASE_INTERRUPTED',
+    outcome: 'unknown',
+  })
   expect(await readRecord(engine, 't')).toMatchObject({ state: 'canceling' })
 })
 
@@ -46,4 +49,28 @@ test('stopping ends within its deadline, whatever it waits for', async () => {
   const { engine } = bench()
   const never = new Promise(() => {})
   await new Runs(engine).stop(50, never)
+})
+
+test('one that names a participant of another process is not resolved here, and nothing is done', async () => {
+  const { engine, memory, submitted } = bench()
+  const { parts } = await submitted()
+  const stuck = { code: 'X', message: '' }
+  const kept = parts.map((part, index) => (index === 1 ? { ...part, participant: 'other' } : part))
+  Object.assign(memory.collection('records')[0] ?? {}, { stuck, state: 'canceling', parts: kept })
+  const before = structuredClone(memory.collection('records'))
+  await expect(resolve(engine, { id: 't', as: 'canceled', by: 'me' })).rejects.toMatchObject({
+    code: 'TWO_PHASE_DEFINITION_UNKNOWN',
+    outcome: 'not-applied',
+  })
+  expect(memory.collection('records')).toEqual(before)
+})
+
+test('what the database says of a statement is nothing about a transaction that has begun', async () => {
+  const { engine, submitted } = bench('read records', 1)
+  const record = await submitted()
+  await expect(new Runs(engine).follow(record, undefined, 1000)).rejects.toMatchObject({
+    code: 'TWO_PHASE_INTERRUPTED',
+    outcome: 'unknown',
+    cause: { message: 'The process was killed' },
+  })
 })

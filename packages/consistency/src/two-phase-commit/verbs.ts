@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { consistencyError } from '../errors.ts'
 import { claimOf } from './claim.ts'
+import { checkId, reverseId } from './entry.ts'
+import { orInterrupted } from './interrupted.ts'
 import { notFound, type Opening } from './opening.ts'
 import { reversed } from './parts.ts'
 import type { TransactionRecord } from './record.ts'
@@ -52,10 +54,8 @@ export async function reverseOf(engine: Engine, id: string): Promise<Opening> {
   if (record.state !== 'done') throw notDone(record)
   const { definition, input, hash } = record
   const order = { definition, input, hash, parts: record.parts.map(reversed) }
-  return { id: reverseId(id), order, reverseOf: id }
+  return { id: checkId(reverseId(id)), order, reverseOf: id }
 }
-
-export const reverseId = (id: string): string => `${id}:reverse`
 
 export interface Resolve extends Resolution {
   readonly id: string
@@ -64,25 +64,51 @@ export interface Resolve extends Resolution {
 }
 
 /**
- * Ends one that is stuck. What it still has on documents is removed without any effect: whoever calls this has corrected them.
+ * Ends one that is stuck. What it still has on documents is removed without any effect: whoever calls this has corrected them. Where it
+ * is interrupted it may be done again.
  *
- * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_FOUND
+ * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_FOUND, TWO_PHASE_DEFINITION_UNKNOWN, TWO_PHASE_INTERRUPTED
  */
 export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Promise<TransactionRecord> {
   const found = await existing(engine, id)
   const isKnown = transactionStates.includes(found.state)
   if (isKnown && !(found.stuck && resolutions[found.state]?.includes(as))) throw notStuck(found, as)
-  const record = isKnown ? await claimed(engine, found) : found
-  if (!record) throw notStuck(found, as)
-  for (const part of Array.isArray(record.parts) ? record.parts : []) {
-    const participant = engine.participants.get(part?.participant)
-    if (participant) await clear({ documents: engine.store.participant(participant), id: part.id, record, as })
-  }
-  const resolved = { by, ...(note === undefined ? {} : { note }) }
-  const strange = isKnown ? {} : { from: found.state }
-  const ended = await transit(engine, 'resolve', { id, claim: claimOf(record), to: as, set: { resolved }, ...strange })
-  if (!ended) throw notStuck(record, as)
-  return ended
+  const places = placesOf(engine, found)
+  return await orInterrupted({ id, state: found.state }, async () => {
+    const record = isKnown ? await claimed(engine, found) : found
+    if (!record) throw notStuck(found, as)
+    for (const place of places) await clear({ ...place, record, as })
+    const resolved = { by, ...(note === undefined ? {} : { note }) }
+    const strange = isKnown ? {} : { from: found.state }
+    const ended = await transit(engine, 'resolve', {
+      id,
+      claim: claimOf(record),
+      to: as,
+      set: { resolved },
+      ...strange,
+    })
+    if (!ended) throw notStuck(record, as)
+    return ended
+  })
+}
+
+interface Place {
+  readonly documents: ReturnType<Engine['store']['participant']>
+  readonly id: unknown
+}
+
+/** Where it may have something. A part that cannot be decoded tells of no place. @throws TWO_PHASE_DEFINITION_UNKNOWN */
+function placesOf({ participants, store }: Engine, { _id, parts }: TransactionRecord): Place[] {
+  return (Array.isArray(parts) ? parts : []).flatMap(part => {
+    if (typeof part?.participant !== 'string') return []
+    const participant = participants.get(part.participant)
+    if (participant) return [{ documents: store.participant(participant), id: part.id }]
+    throw consistencyError(
+      'TWO_PHASE_DEFINITION_UNKNOWN',
+      `No definition of this process uses participant ${part.participant} of transaction ${_id}: resolve it where one does. Nothing was done`,
+      { outcome: 'not-applied', details: { id: _id, participant: part.participant } },
+    )
+  })
 }
 
 /**
@@ -101,9 +127,7 @@ async function claimed(engine: Engine, found: TransactionRecord): Promise<Transa
   })
 }
 
-interface Clearing {
-  readonly documents: ReturnType<Engine['store']['participant']>
-  readonly id: unknown
+interface Clearing extends Place {
   readonly record: TransactionRecord
   readonly as: EndState
 }

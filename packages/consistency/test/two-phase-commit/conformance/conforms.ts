@@ -106,6 +106,26 @@ export function conforms(bench: () => Promise<Bench>): void {
     expect(await commits.get('t')).toBeUndefined()
   })
 
+  test('the id of a reverse cannot be taken by another, and a long id can be reversed', async () => {
+    const { commits, transfer } = await open()
+    const id = 'x'.repeat(200)
+    expect(await codeOf(commits.run(transfer, { id: 't:reverse', input: move(1) }))).toBe('TWO_PHASE_ID_INVALID')
+    expect(await codeOf(commits.run(transfer, { id: `${id}x`, input: move(1) }))).toBe('TWO_PHASE_ID_INVALID')
+    await commits.run(transfer, { id, input: move(1) })
+    expect(await commits.reverse(id)).toMatchObject({ state: 'done', reverseOf: id })
+    expect(await commits.reverse(`${id}:reverse`)).toMatchObject({ id: `${id}:reverse:reverse`, state: 'done' })
+    expect(await commits.get(`${id}:reverse:reverse`)).toMatchObject({ state: 'done' })
+  })
+
+  test('an engine that is stopped begins nothing, and cancels nothing', async () => {
+    const { commits, transfer } = await open()
+    await commits.submit(transfer, { id: 't', input: move(1) })
+    await commits.stop()
+    expect(await codeOf(commits.run(transfer, { id: 'u', input: move(1) }))).toBe('STOPPED')
+    expect(await codeOf(commits.cancel('t'))).toBe('STOPPED')
+    expect(await commits.list()).toMatchObject([{ id: 't', state: 'initial' }])
+  })
+
   test('a transfer that was submitted is run by recovery, or canceled before', async () => {
     const { commits, transfer, balances } = await open()
     const one = await commits.submit(transfer, { id: 'one', input: move(1) })
@@ -207,6 +227,8 @@ export function conforms(bench: () => Promise<Bench>): void {
     for (const taken of [1, 0]) {
       expect(await commits.recover()).toMatchObject({ done: taken, faulty: [{ id: 'bad', cause: { code } }] })
     }
+    const isUnreadable = code === 'TWO_PHASE_RECORD_INVALID' && !('parts' in change)
+    expect(await commits.list({ state: 'unreadable' })).toMatchObject(isUnreadable ? [{ id: 'bad' }] : [])
     expect(await balances()).toEqual([90, 60])
   })
 
