@@ -1,3 +1,4 @@
+import { dbContextError, deadlineIn, Permits } from '@strata/db-context'
 import type { MongoDatasource, ServiceCollection, SnapshotReader } from '@strata/mongo'
 import { ensureCollection, ensureExpiry } from '../expiring-rows.ts'
 import type { Participant } from './participant.ts'
@@ -28,7 +29,19 @@ export class MongoStore implements Store {
   }
 
   participant({ datasource, collection }: Participant): Documents {
-    return documentsOf(datasource.service.collection(collection))
+    const documents = documentsOf(datasource.service.collection(collection))
+    const permits = permitsOf(datasource)
+    return {
+      ...documents,
+      async update(filter, update, options = {}) {
+        const permit = await permits.acquire(places(permits, datasource, options.timeoutMs))
+        try {
+          return await documents.update(filter, update, options)
+        } finally {
+          permit.release()
+        }
+      },
+    }
   }
 
   placeOf({ datasource, collection }: Participant): string {
@@ -75,6 +88,34 @@ const snapshotOf = (
   const source = { database: datasource.service.collection(collection).dbName, collection }
   return { aggregate: pipeline => reader.aggregate(source, pipeline.map(mutable)) }
 }
+
+/**
+ * Everything else on the service pool waits for nothing. Writes of participants' documents wait for whoever holds those, and would
+ * keep all its connections from the renewals of leases and from the outbox, which their holder may be waiting for: one is left to those,
+ * where there are two.
+ */
+const stepPermits = new WeakMap<MongoDatasource, Permits>()
+
+function permitsOf(datasource: MongoDatasource): Permits {
+  const permits = stepPermits.get(datasource) ?? new Permits(Math.max(1, datasource.pool.serviceMax - 1))
+  stepPermits.set(datasource, permits)
+  return permits
+}
+
+const waitMsDefault = 30_000
+
+/** The wait for one of them, which is not the wait for a document. */
+const places = ({ max }: Permits, { name, pool }: MongoDatasource, timeoutMs = waitMsDefault) => ({
+  deadline: deadlineIn(timeoutMs),
+  signal: undefined,
+  refuse: () =>
+    dbContextError(
+      'POOL_TIMEOUT',
+      `A step of a two-phase commit has waited ${timeoutMs} ms for one of ${max} places among the ${pool.serviceMax} service connections ` +
+        `of ${name}: raise pool.serviceMax`,
+      { outcome: 'not-applied', transient: true, details: { datasource: name, timeoutMs, max } },
+    ),
+})
 
 function documentsOf(collection: ServiceCollection): Documents {
   return {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createLock } from '@strata/consistency/lock'
 import {
   atLeast,
   createTwoPhaseCommit,
@@ -30,8 +31,8 @@ async function fill(): Promise<void> {
   await stage.plain('accounts').insertMany(balances.map((balance, index) => ({ _id: `a${index}`, balance })))
 }
 
-const bank = (database = stage.database, url = inject('mongoUrl')): MongoDatasource =>
-  mongoDatasource({ name: 'bank', url, database, pool: { serviceMax: 8 } })
+const bank = (database = stage.database, url = inject('mongoUrl'), serviceMax = 8): MongoDatasource =>
+  mongoDatasource({ name: 'bank', url, database, pool: { serviceMax } })
 
 /** An engine as if in a process of its own. */
 async function engine(options: Partial<TwoPhaseCommitOptions> = {}, store = bank()) {
@@ -226,4 +227,43 @@ test('options that cannot work are refused', async () => {
   ]) {
     expect(() => make(options)).toThrow(expect.objectContaining({ code: 'CONFIG' }))
   }
+})
+
+/** Whether a lease is kept while a dozen transfers wait for an account that a transaction holds. */
+async function isLeaseKept(serviceMax: number): Promise<boolean> {
+  await fill()
+  const { db, store, transfer, commits } = await engine({}, bank(stage.database, inject('mongoUrl'), serviceMax))
+  const lock = createLock({ db, datasource: store })
+  await lock.ensureIndexes()
+  const session = stage.outside.client.startSession()
+  stops.push(() => session.endSession())
+  session.startTransaction()
+  await stage.plain('accounts').updateOne({ _id: 'a0' }, { $inc: { seen: 1 } }, { session })
+  const moves = Array.from({ length: 12 }, () => commits.run(transfer, { input: { from: 'a0', to: 'a1', amount: 1 } }))
+  const kept = await db
+    .run(() =>
+      lock.withLease(
+        'report',
+        async ({ signal }) => {
+          const lost = Promise.withResolvers<boolean>()
+          signal.addEventListener('abort', () => lost.resolve(false))
+          const heldMs = setTimeout(() => lost.resolve(true), 6 * leaseTtlMs)
+          return await lost.promise.finally(() => clearTimeout(heldMs))
+        },
+        { ttlMs: leaseTtlMs },
+      ),
+    )
+    .catch(error => !hasCode(error, 'LOCK_LOST'))
+  await session.abortTransaction()
+  for (const { state } of await Promise.all(moves)) expect(state).toBe('done')
+  return kept
+}
+
+const leaseTtlMs = 1000
+
+test.each([
+  [2, 'is kept', true],
+  [1, 'is lost, for want of a connection that waits for nothing', false],
+])('with %i service connections a lease %s while transfers wait for a document', async (serviceMax, _, kept) => {
+  expect(await isLeaseKept(serviceMax)).toBe(kept)
 })
