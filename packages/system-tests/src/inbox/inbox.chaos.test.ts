@@ -2,23 +2,20 @@ import { seeded } from '@strata/testkit'
 import { afterAll, expect, inject, test } from 'vitest'
 import { readSelection } from '../chaos/selection.ts'
 import { everyFault } from '../every-fault.ts'
+import { Tally } from '../tally.ts'
 import { findBreaches, printBreaches } from './checker.ts'
 import { inboxFaults } from './faults.ts'
-import { addFigures, type Figures, figuresOf, printFigures } from './figures.ts'
+import { figuresOf } from './figures.ts'
 import { playKill } from './kill-round.ts'
 
 const { faults, seeds, isWhole } = readSelection(process.env, inboxFaults, everyFault)
 
 const roundMsMax = 1_800_000
 
-const figures = new Map<string, Figures>()
+const tally = new Tally()
 
 afterAll(() => {
-  const inOrder = faults.flatMap(({ name }) => {
-    const seen = figures.get(name)
-    return seen ? [[name, seen] as const] : []
-  })
-  process.stdout.write(`${printFigures(new Map(inOrder))}\n`)
+  process.stdout.write(`${tally.print(faults.map(({ name }) => name))}\n`)
 })
 
 const place = () => ({ mongo: inject('mongoUrl'), redis: inject('redisUrl'), isWhole })
@@ -32,9 +29,7 @@ test.concurrent.each(rounds)(
   async (name, value, fault) => {
     const history = await playKill({ fault, seed: seeded(value), ...place() })
     const breaches = findBreaches(history)
-    const seen = figuresOf(history, breaches)
-    const before = figures.get(name)
-    figures.set(name, before ? addFigures(before, seen) : seen)
+    tally.add(name, figuresOf(history, breaches))
     expect(printBreaches(breaches)).toEqual([])
   },
   roundMsMax,

@@ -3,11 +3,12 @@ import { afterAll, expect, inject, test } from 'vitest'
 import { CrewPool } from '../chaos/crew-pool.ts'
 import { readSelection } from '../chaos/selection.ts'
 import { everyFault } from '../every-fault.ts'
+import { Tally } from '../tally.ts'
 import { Rig } from '../transactions/rig.ts'
 import { findBreaches, printBreaches } from './checker.ts'
 import { playFailover } from './failover-round.ts'
 import { failoverFaults, killFaults, outboxFaults, stormFault } from './faults.ts'
-import { addFigures, type Figures, figuresOf, printFigures } from './figures.ts'
+import { figuresOf } from './figures.ts'
 import type { OutboxHistory } from './history.ts'
 import { playKill } from './kill-round.ts'
 import { playStorm } from './storm.ts'
@@ -20,21 +21,19 @@ const roundMsMax = 1_800_000
 /** The storm takes one seed in either form: its length is what makes it whole. */
 const storm = isWhole ? { transactions: 20_000, everyMs: 5000 } : { transactions: 1000, everyMs: 250 }
 
-const figures = new Map<string, Figures>()
+const tally = new Tally()
 
 /** Servers of MongoDB, for one round at a time: a failover is one for all that use them. */
 const rigs = new CrewPool(isWhole ? 2 : 1, () => Rig.start(3))
 
 afterAll(async () => {
   await rigs.stop()
-  process.stdout.write(`${printFigures(figures)}\n`)
+  process.stdout.write(`${tally.print(faults.map(({ name }) => name))}\n`)
 })
 
 function judge(name: string, history: OutboxHistory, strikes: number): void {
   const breaches = findBreaches(history)
-  const seen = figuresOf(history, breaches, strikes)
-  const before = figures.get(name)
-  figures.set(name, before ? addFigures(before, seen) : seen)
+  tally.add(name, figuresOf(history, breaches, strikes))
   expect(printBreaches(breaches)).toEqual([])
 }
 
