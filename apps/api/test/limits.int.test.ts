@@ -32,8 +32,9 @@ describe('while workers stand still', () => {
   })
 
   test('a connection that does not come free in time is 503, with the time to try again', async () => {
+    // Far longer than what comes before the one that is refused: all of it has to wait for the one connection, too.
     await using school = await startSchool({
-      env: { POOL_MAX: '1', POOL_TIMEOUT_MS: '200', CALL_TIMEOUT_MS: '30000' },
+      env: { POOL_MAX: '1', POOL_TIMEOUT_MS: '2000', CALL_TIMEOUT_MS: '30000' },
     })
     const id = await school.student()
     const goOn = await pauseWorkers(school)
