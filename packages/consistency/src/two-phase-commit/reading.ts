@@ -8,7 +8,10 @@ import { outcomes, type TransactionState } from './table.ts'
 /** A document, and what transactions under way have to do with it. */
 export interface ReadDocument {
   readonly id: DocumentId
-  /** The document as if what is not in force were not there, without the fields of the protocol: of numbers that `$inc` has changed. */
+  /**
+   * The document as if what is not in force were not there, without the fields of the protocol: of numbers that `$inc` has changed. What
+   * other operators have changed, and what is no number in JavaScript (`Decimal128`), is as it is.
+   */
   readonly visible: Plain
   /** What transactions that are not in force have added, by field; less than 0 is reserved, more is not yet to be spent. */
   readonly pending: Readonly<Record<string, number>>
@@ -61,8 +64,9 @@ function describe(document: Plain, stateOf: ReadonlyMap<unknown, TransactionStat
     if (state && outcomes[state] === 'applied') continue
     for (const [path, by] of flat(delta)) pending[path] = (pending[path] ?? 0) + by
   }
-  const { [entriesField]: _, [tombstonesField]: __, ...visible } = structuredClone(document) as Record<string, unknown>
-  for (const [path, by] of Object.entries(pending)) subtract(visible, path.split('.'), by)
+  const { [entriesField]: _, [tombstonesField]: __, ...own } = document
+  const without = (value: unknown, [path, by]: [string, number]) => subtract(value, path.split('.'), by)
+  const visible = Object.entries(pending).reduce(without, own) as Plain
   const transactions = entries.map(({ id }) => ({ id, state: stateOf.get(id) }))
   return { id: document['_id'] as DocumentId, visible, pending, transactions }
 }
@@ -73,9 +77,12 @@ function flat(delta: Plain, prefix = ''): [string, number][] {
   )
 }
 
-function subtract(target: Record<string, unknown>, [name = '', ...rest]: readonly string[], by: number): void {
-  const value = target[name]
-  if (rest.length > 0) {
-    if (typeof value === 'object' && value !== null) subtract(value as Record<string, unknown>, rest, by)
-  } else if (typeof value === 'number') target[name] = value - by
+/** A copy as far as the path goes. A copy of all of it would make an `ObjectId`, and any other type of BSON, a plain object. */
+function subtract(value: unknown, [name, ...rest]: readonly string[], by: number): unknown {
+  if (name === undefined) return typeof value === 'number' ? value - by : value
+  if (Array.isArray(value)) {
+    return value.map((each, index) => (String(index) === name ? subtract(each, rest, by) : each))
+  }
+  if (typeof value !== 'object' || value === null || !(name in value)) return value
+  return { ...value, [name]: subtract((value as Plain)[name], rest, by) }
 }
