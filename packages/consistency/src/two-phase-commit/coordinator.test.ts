@@ -5,6 +5,7 @@ import { Coordinator } from './coordinator.ts'
 import { createEngine } from './engine.ts'
 import { open } from './opening.ts'
 import { orderOf } from './parts.ts'
+import { keyOf } from './record.ts'
 import { protocol } from './table.ts'
 
 /** More than any bounded drive pauses. */
@@ -75,11 +76,24 @@ test('one that was refused by a second statement leaves a tombstone that outlive
   }
 })
 
+test('whoever has lost its claim does not count the end of another as its own', async () => {
+  const { memory, claimed, drive } = bench(async (what, run) => {
+    const value = run()
+    // Another takes over and ends it, while this one sends its steps.
+    const ended = { state: 'done', token: 2, owner: 'other' }
+    if (what === `update ${accounts.collection}`) Object.assign(memory.collection('records')[0] ?? {}, ended)
+    return value
+  })
+  expect(await drive(await claimed(10))).toMatchObject({ how: 'lost', record: { state: 'done' } })
+})
+
 test('a tombstone of what has not begun is for a person to look at, and is not looked at for ever', async () => {
   const { memory, stop, claimed, drive } = bench(async (_, run) => run())
   const record = await claimed(10)
   const [document] = memory.collection(accounts.collection)
-  Object.assign(document ?? {}, { settledTransactions: [{ id: 't', outcome: 'done', until: record.applyUntil }] })
+  Object.assign(document ?? {}, {
+    settledTransactions: [{ key: keyOf(record, 0), id: 't', outcome: 'done', until: record.applyUntil }],
+  })
   const end = await drive(record)
   expect(stop.signal.aborted).toBe(false)
   expect(end).toMatchObject({ how: 'stuck', record: { stuck: { code: 'TWO_PHASE_SETTLED_BEFORE', documentId: 'A' } } })

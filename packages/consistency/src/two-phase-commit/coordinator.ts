@@ -11,7 +11,7 @@ export interface Drive {
   /** As it was last seen. */
   readonly record: TransactionRecord
   /**
-   * `ended`; `lost`: another has the claim, or had, and this one knows no more; `parked`: only time is missing, recovery goes on;
+   * `ended`; `lost`: another has the claim, or had and has ended it; `parked`: only time is missing, recovery goes on;
    * `stuck`: noted for a person; `interrupted`: the database does not answer, or the engine stops.
    */
   readonly how: 'ended' | 'lost' | 'parked' | 'stuck' | 'interrupted'
@@ -45,6 +45,8 @@ export class Coordinator {
   #lates = 0
   #overtakes = 0
   #away: string | undefined
+  /** Whether another has made a transition since this one knew. */
+  #isBeaten = false
   /** Also where it can renew its claim, it does not try for ever: recovery does, in turns. */
   #failingSince: number | undefined
 
@@ -61,7 +63,7 @@ export class Coordinator {
     while (!this.#signal.aborted) {
       const end = await this.#round(current)
       if ('how' in end) return end
-      if (isEnd(end.state)) return { record: end, how: 'ended' }
+      if (isEnd(end.state)) return { record: end, how: this.#isBeaten ? 'lost' : 'ended' }
       if (!isHeldBy(end, claim)) return { record: end, how: 'lost' }
       current = end
     }
@@ -93,7 +95,7 @@ export class Coordinator {
       return await this.#move(record, 'renew')
     const ends = await Promise.all(
       record.parts.map((part, index) =>
-        takeStep(this.#engine, { record, part, work, isSole: this.#answered.has(index) }).then(end => {
+        takeStep(this.#engine, { record, part, index, work, isSole: this.#answered.has(index) }).then(end => {
           this.#note(record, index, end)
           return end
         }),
@@ -158,7 +160,8 @@ export class Coordinator {
   ): Promise<TransactionRecord | Drive> {
     const asked = this.#engine.elapsedMs()
     const at = { id: record._id, claim: claimOf(record), set, isMissing }
-    const { record: next } = await transitHeld(this.#engine, name, at)
+    const { record: next, isMade } = await transitHeld(this.#engine, name, at)
+    this.#isBeaten ||= !isMade
     if (name === 'renew') this.#renewedAt = asked
     return next ?? { record, how: 'lost' }
   }
@@ -166,7 +169,9 @@ export class Coordinator {
   async #again(record: TransactionRecord): Promise<TransactionRecord | Drive> {
     this.#lates += 1
     if (this.#lates <= latesMax) return await this.#move(record, 'renew')
-    const error = new Error('A participant finds every step late: its clock is ahead by half of leaseMs or more')
+    const error = new Error(
+      'A participant finds every step late: its clock is ahead, or statements wait for connections, by half of leaseMs or more',
+    )
     return { record: await this.#letGo(record, {}), how: 'interrupted', error }
   }
 

@@ -10,13 +10,14 @@ import type { Participant } from './participant.ts'
 import { orderOf } from './parts.ts'
 import { readDocuments } from './reading.ts'
 import { recover } from './recovery.ts'
+import { resolve } from './resolving.ts'
 import { Runs } from './runs.ts'
 import { Schedule } from './schedule.ts'
-import type { Engine } from './settings.ts'
+import { type Engine, waitOf } from './settings.ts'
 import { tell } from './transaction.ts'
 import { readRecord } from './transition.ts'
 import type { TwoPhaseCommit } from './two-phase-commit.ts'
-import { cancel, resolve, reverseOf } from './verbs.ts'
+import { cancel, reverseOf } from './verbs.ts'
 
 export interface FacadeOptions {
   readonly engine: Engine
@@ -50,6 +51,7 @@ export function facadeOf(options: FacadeOptions): Omit<TwoPhaseCommit, 'ensureIn
   const facade: Omit<TwoPhaseCommit, 'ensureIndexes'> = {
     async run(definition, { deadlineMs = deadlineMsDefault, ...given }) {
       refuseTransaction(db, 'run')
+      waitOf(deadlineMs)
       return await begin(await openingOf(definition as AnyTwoPhase, given), deadlineMs)
     },
     async submit(definition, given) {
@@ -63,10 +65,11 @@ export function facadeOf(options: FacadeOptions): Omit<TwoPhaseCommit, 'ensureIn
     async cancel(id, { deadlineMs = deadlineMsDefault } = {}) {
       refuseTransaction(db, 'cancel')
       refuseStopped(runs)
-      return tell(await cancel(engine, runs, { id: checkId(id), deadlineMs }))
+      return tell(await cancel(engine, runs, { id: checkId(id), deadlineMs: waitOf(deadlineMs) }))
     },
     async reverse(id, { deadlineMs = deadlineMsDefault } = {}) {
       refuseTransaction(db, 'reverse')
+      waitOf(deadlineMs)
       return await begin(await reverseOf(engine, checkId(id)), deadlineMs)
     },
     recover: recoverOnce,
@@ -76,7 +79,7 @@ export function facadeOf(options: FacadeOptions): Omit<TwoPhaseCommit, 'ensureIn
     read: (participant: Participant, ids) => readDocuments(engine, participant, ids),
     start: () => schedule.start(),
     async stop({ deadlineMs = stopMsDefault } = {}) {
-      await runs.stop(deadlineMs, schedule.stop())
+      await runs.stop(waitOf(deadlineMs), schedule.stop())
     },
     [Symbol.asyncDispose]: () => facade.stop(),
   }

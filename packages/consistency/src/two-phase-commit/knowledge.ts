@@ -32,7 +32,7 @@ const vanished = (cause: Cause): Known => ({
   cause: {
     ...cause,
     code: 'TWO_PHASE_PARTICIPANT_VANISHED',
-    message: `${cause.message} any more, or never did: it is not known whether it was applied. Correct what has to be, then resolve`,
+    message: `${cause.message} any more, or never did: it is not known whether it was applied. Resolve it, then correct what has to be`,
   },
 })
 

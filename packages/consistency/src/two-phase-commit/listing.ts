@@ -1,7 +1,6 @@
 import type { InDoubt } from './metrics.ts'
 import { recordVersion, type TransactionRecord } from './record.ts'
-import { limitOf } from './recovery.ts'
-import type { Engine } from './settings.ts'
+import { ageOf, type Engine, limitOf } from './settings.ts'
 import { type TransactionState, transactionStates } from './table.ts'
 
 export interface ListOptions {
@@ -11,7 +10,7 @@ export interface ListOptions {
   readonly olderThanMs?: number
   /** True: only those that a person has to look at. */
   readonly stuck?: boolean
-  /** Default 100, at most 1,000. */
+  /** Default 100, 1 to 1,000. */
   readonly limit?: number
 }
 
@@ -21,7 +20,8 @@ const unreadable = { ...unended, $or: [{ v: { $ne: recordVersion } }, { state: {
 
 /** Those longest in their state first: merged from the index of each state. */
 export async function listRecords(engine: Engine, options: ListOptions): Promise<TransactionRecord[]> {
-  const { state, olderThanMs = 0, stuck } = options
+  const { state, stuck } = options
+  const olderThanMs = ageOf(options)
   const age = { $lte: ['$changedAt', { $subtract: ['$$NOW', olderThanMs] }] }
   const records = await engine.store.records.aggregate([
     {
@@ -39,6 +39,9 @@ export async function listRecords(engine: Engine, options: ListOptions): Promise
   return records as unknown as TransactionRecord[]
 }
 
+/** Of one whose process was killed before it knew a time nobody knows it. */
+const ageSeconds = { $divide: [{ $subtract: ['$$NOW', '$changedAt'] }, 1000] }
+
 /** What counts are of at most: more is more than anybody waits for. */
 const countMax = 100_000
 
@@ -50,7 +53,7 @@ export async function inDoubt({ store }: Engine): Promise<InDoubt[]> {
       $group: {
         _id: '$state',
         count: { $sum: 1 },
-        oldestSeconds: { $max: { $divide: [{ $subtract: ['$$NOW', '$changedAt'] }, 1000] } },
+        oldestSeconds: { $max: { $cond: [{ $gt: ['$changedAt', new Date(0)] }, ageSeconds, 0] } },
         stuck: { $sum: { $cond: [{ $ifNull: ['$stuck', false] }, 1, 0] } },
       },
     },

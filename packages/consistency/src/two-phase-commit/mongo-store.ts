@@ -4,11 +4,7 @@ import { ensureCollection, ensureExpiry } from '../expiring-rows.ts'
 import type { Participant } from './participant.ts'
 import type { Documents, Moment, Plain, Store } from './port.ts'
 import { recordVersion } from './record.ts'
-
-/** What another try would meet again: the update, or the document that it makes, is wrong. */
-const refusals = new Set([
-  2, 9, 14, 28, 40, 52, 54, 56, 66, 73, 121, 10_334, 16_837, 16_840, 17_280, 17_419, 17_420, 31_034, 51_270, 4_896_700,
-])
+import { isRefusal } from './refusal.ts'
 
 const duplicateKey = 11_000
 const primary = { readPreference: 'primary', readConcern: { level: 'majority' } } as const
@@ -48,10 +44,7 @@ export class MongoStore implements Store {
     return `${datasource.key} ${datasource.service.collection(collection).namespace}`
   }
 
-  isRefusal(error: unknown): boolean {
-    if (!(error instanceof Error && 'code' in error)) return false
-    return error.code === 'DOCUMENT_TOO_LARGE' || (typeof error.code === 'number' && refusals.has(error.code))
-  }
+  readonly isRefusal = isRefusal
 
   isOneCluster({ datasource }: Participant): boolean {
     return datasource.key === this.#datasource.key

@@ -31,10 +31,9 @@ export async function open(engine: Engine, opening: Opening): Promise<Opened> {
   const now = engine.clock.atLeast
   const until = now && new Date(now.getTime() + engine.leaseMs)
   const claim = { state: 'pending', token: 1, owner, until, applyUntil: until } as const
-  const isNew = await insert(engine, recordOf(opening, now, until ? claim : submitted))
-  if (isNew && now && until) {
-    return { record: recordOf(opening, now, claim) as unknown as TransactionRecord, isMine: true }
-  }
+  const made = recordOf(opening, now, until ? claim : submitted)
+  const isNew = await insert(engine, made)
+  if (isNew && until) return { record: made as unknown as TransactionRecord, isMine: true }
   return await orInterrupted({ id: opening.id }, async () => {
     const started = isNew ? await transit(engine, 'start', { id: opening.id, claim: { owner } }) : null
     const record = started ?? (await find(engine, opening))
@@ -91,6 +90,7 @@ function recordOf({ id, order, reverseOf }: Opening, now = unknownTime, start: o
   return {
     _id: id,
     v: recordVersion,
+    mark: randomUUID(),
     ...order,
     open: true,
     createdAt: now,
@@ -103,8 +103,7 @@ function recordOf({ id, order, reverseOf }: Opening, now = unknownTime, start: o
 
 /** @throws TWO_PHASE_ID_REUSED, TWO_PHASE_NOT_FOUND, TWO_PHASE_RECORD_INVALID */
 async function find(engine: Engine, { id, order, reverseOf }: Opening): Promise<TransactionRecord> {
-  const record = await readRecord(engine, id)
-  if (!record) throw notFound(id)
+  const record = await existing(engine, id)
   const fault = faultOf(record)
   if (fault !== undefined) throw unreadable(id, fault)
   if (record.hash === order.hash && record.reverseOf === reverseOf) return record
@@ -115,7 +114,14 @@ async function find(engine: Engine, { id, order, reverseOf }: Opening): Promise<
   )
 }
 
-export const notFound = (id: string) =>
+/** @throws TWO_PHASE_NOT_FOUND */
+export async function existing(engine: Engine, id: string): Promise<TransactionRecord> {
+  const record = await readRecord(engine, id)
+  if (!record) throw notFound(id)
+  return record
+}
+
+const notFound = (id: string) =>
   consistencyError('TWO_PHASE_NOT_FOUND', `There is no transaction ${id.slice(0, 200)}, or its window is over`, {
     details: { id },
   })

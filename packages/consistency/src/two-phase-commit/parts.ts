@@ -3,9 +3,9 @@ import { consistencyError } from '../errors.ts'
 import { requestHash } from '../idempotency/request-hash.ts'
 import { jsonText } from '../json-text.ts'
 import type { AnyTwoPhase } from './definition.ts'
+import { faultOf } from './part-fault.ts'
 import type { Part } from './participant.ts'
-import type { KeptPart } from './record.ts'
-import { entriesField, tombstonesField } from './step-statement.ts'
+import type { KeptPart, TransactionRecord } from './record.ts'
 
 /** A transaction as it is asked for. */
 export interface Order {
@@ -64,21 +64,6 @@ function faultsOf({ uses }: AnyTwoPhase, parts: readonly Part[]): Fault[] {
   })
 }
 
-function faultOf({ id, apply, reverse }: Part): string | undefined {
-  if (id === undefined || id === null || id === '') return 'has no id'
-  if (Object.keys(apply).length === 0) return 'applies nothing'
-  for (const [operator, fields] of [...Object.entries(apply), ...Object.entries(reverse)]) {
-    if (!operator.startsWith('$')) return `has ${operator}, expected update operators`
-    for (const path of Object.keys(fields)) {
-      const [field] = path.split('.')
-      if (field === '_id' || field === entriesField || field === tombstonesField) return `writes ${path}`
-    }
-  }
-  const sums = [...Object.entries(apply['$inc'] ?? {}), ...Object.entries(reverse['$inc'] ?? {})]
-  const bad = sums.find(([, by]) => typeof by !== 'number' || !Number.isFinite(by))
-  return bad && `adds ${String(bad[1])} to ${bad[0]}, expected a finite number`
-}
-
 const kept = ({ participant, id, guard = {}, apply, reverse, reverseGuard = {} }: Part): KeptPart => ({
   participant: participant.name,
   id,
@@ -96,6 +81,9 @@ export const reversed = ({ apply, reverse, guard, reverseGuard, ...part }: KeptP
   reverse: apply,
   reverseGuard: guard,
 })
+
+/** Of this very record: its id may be another's once its window is over, and its reverse is kept for longer. */
+export const hashOfReverse = ({ hash, mark }: TransactionRecord): string => requestHash({ hash, mark })
 
 function invalid(definition: string, issues: readonly Fault[]) {
   const text = issues

@@ -35,6 +35,8 @@ export interface Resolution {
 export interface TransactionRecord {
   readonly _id: string
   readonly v: number
+  /** No other record's, whatever its id and collection: what documents know it by. */
+  readonly mark: string
   readonly definition: string
   /** JSON text, for people; what runs are the parts. */
   readonly input: string
@@ -62,6 +64,8 @@ export interface TransactionRecord {
   readonly missing?: readonly number[]
   readonly stuck?: Cause & { readonly at: Date }
   readonly resolved?: Resolution
+  /** Parts, by number, whose update was in place when a person resolved it. */
+  readonly left?: readonly number[]
   readonly reverseOf?: string
 }
 
@@ -70,10 +74,11 @@ const isObject = (value: unknown) => typeof value === 'object' && value !== null
 
 /** The first thing that keeps a record from being worked on; undefined for a sound one. */
 export function faultOf(record: TransactionRecord): string | undefined {
-  const { v, state, token, parts, definition } = record
+  const { v, mark, state, token, parts, definition } = record
   if (v !== recordVersion) return `its version is ${String(v).slice(0, 40)}, expected ${recordVersion}`
   if (!transactionStates.includes(state)) return `its state is ${String(state).slice(0, 40)}`
   if (!Number.isSafeInteger(token) || token < 0) return 'its token is no whole number'
+  if (!isText(mark)) return 'its mark is no text'
   if (!isText(definition)) return 'its definition is no text'
   if (!Array.isArray(parts) || parts.length === 0) return 'it has no parts'
   return parts.every(isPart) ? undefined : 'one of its parts cannot be decoded'
@@ -85,8 +90,18 @@ const isPart = (part: KeptPart): boolean =>
   part.id !== undefined &&
   [part.guard, part.apply, part.reverse, part.reverseGuard].every(isObject)
 
+/**
+ * What a document knows a part of a transaction by. Not by the transaction's id: that is another's in the records of another engine, or
+ * once its window is over. Not by its mark alone: one document may take part under two names.
+ */
+export const keyOf = ({ mark }: Pick<TransactionRecord, 'mark'>, index: number): string => `${mark}.${index}`
+
+export const markOf = (key: string): string => key.slice(0, key.lastIndexOf('.'))
+
 /** The tombstone of a transaction on a participant's document. */
 export interface Tombstone {
+  readonly key: string
+  /** For people. */
   readonly id: string
   readonly outcome: EndState
   /** A write that may come late comes before this, on the clock of that server. */
@@ -95,6 +110,7 @@ export interface Tombstone {
 
 /** What a transaction has on a participant's document while it is under way. */
 export interface Entry {
+  readonly key: string
   readonly id: string
   /** What it has added to number fields, nested as in the document. */
   readonly delta: Readonly<Record<string, unknown>>

@@ -2,14 +2,15 @@ import { errorOf } from './fault.ts'
 import type { Cause, TransactionRecord } from './record.ts'
 import { faultOf, recordVersion } from './record.ts'
 import type { Runs } from './runs.ts'
-import type { Engine } from './settings.ts'
+import { ageOf, type Engine, limitOf } from './settings.ts'
 import { transactionStates } from './table.ts'
 import { isFree } from './transition.ts'
+import { unreadable } from './unreadable.ts'
 
 export interface RecoverOptions {
   /** Those that nobody has touched for so long, in milliseconds of the server's clock; default 0, since nobody has their claims. */
   readonly olderThanMs?: number
-  /** How many it looks at; default 100, at most 1,000. The rest is the next one's. */
+  /** How many it looks at; default 100, 1 to 1,000. The rest is the next one's. */
   readonly limit?: number
 }
 
@@ -47,7 +48,7 @@ export async function recover(engine: Engine, runs: Runs, options: RecoverOption
   }
   await Promise.all(Array.from({ length: atOnce }, work))
   const sum = (of: 'taken' | 'done' | 'canceled' | 'open') => ends.reduce((all, end) => all + (end[of] ?? 0), 0)
-  const faulty = [...ends.flatMap(end => end.faulty ?? []), ...(await unreadable(engine, options))]
+  const faulty = [...ends.flatMap(end => end.faulty ?? []), ...(await strangers(engine, options))]
   return { taken: sum('taken'), done: sum('done'), canceled: sum('canceled'), open: sum('open'), faulty }
 }
 
@@ -98,14 +99,12 @@ async function candidates(engine: Engine, options: RecoverOptions): Promise<Tran
   return records as unknown as TransactionRecord[]
 }
 
-const isOld = ({ olderThanMs = 0 }: RecoverOptions) => ({
-  $lte: ['$touchedAt', { $subtract: ['$$NOW', olderThanMs] }],
+const isOld = (options: RecoverOptions) => ({
+  $lte: ['$touchedAt', { $subtract: ['$$NOW', ageOf(options)] }],
 })
 
-export const limitOf = ({ limit = 100 }: RecoverOptions): number => Math.max(1, Math.min(1000, Math.floor(limit)))
-
 /** What this version does not touch. */
-async function unreadable(engine: Engine, options: RecoverOptions): Promise<Faulty[]> {
+async function strangers(engine: Engine, options: RecoverOptions): Promise<Faulty[]> {
   const strange = [
     { v: { $ne: recordVersion } },
     { state: { $nin: [...transactionStates] } },
@@ -123,18 +122,13 @@ async function unreadable(engine: Engine, options: RecoverOptions): Promise<Faul
 
 function causeOf(record: TransactionRecord): Cause {
   const fault = faultOf(record)
-  if (fault !== undefined) return invalid(record._id, fault)
+  if (fault !== undefined) return errorOf(unreadable(record._id, fault))
   const message = `Transaction ${record._id} is of ${record.definition}, which this process does not have`
   return { code: 'TWO_PHASE_DEFINITION_UNKNOWN', message }
 }
 
-const invalid = (id: string, fault: string): Cause => ({
-  code: 'TWO_PHASE_RECORD_INVALID',
-  message: `Record of transaction ${id} cannot be read: ${fault}. Nothing was done; update this process, or correct the record`,
-})
-
 async function noteFault({ store }: Engine, { _id: id, token }: TransactionRecord, fault: string): Promise<Faulty> {
-  const cause = invalid(id, fault)
+  const cause = errorOf(unreadable(id, fault))
   const stuck = { $mergeObjects: [{ $literal: cause }, { at: '$$NOW' }] }
   await store.records.change({ _id: id, token }, [{ $set: { stuck, touchedAt: '$$NOW' } }])
   return { id, cause }

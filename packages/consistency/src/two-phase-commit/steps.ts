@@ -1,5 +1,5 @@
 import type { Documents } from './port.ts'
-import type { Cause, KeptPart, TransactionRecord } from './record.ts'
+import { type Cause, type KeptPart, keyOf, type TransactionRecord } from './record.ts'
 import { type Engine, stepMsOf } from './settings.ts'
 import { brief, type Sight, type StepAt, sightPipeline, stepStatement } from './step-statement.ts'
 import type { StepRule, WorkRule } from './table.ts'
@@ -24,6 +24,8 @@ export type StepEnd =
 export interface StepOf {
   readonly record: TransactionRecord
   readonly part: KeptPart
+  /** Which of the record's parts it is. */
+  readonly index: number
   readonly work: WorkRule
   /** Where nothing of this participant's `apply` can be under way. */
   readonly isSole: boolean
@@ -31,6 +33,7 @@ export interface StepOf {
 
 const triesMax = 4
 const pauseMs = 20
+const never = new Date(0)
 
 /** Does what a state wants of one participant, until it is confirmed or there is no going on. */
 export async function takeStep(engine: Engine, of: StepOf): Promise<StepEnd> {
@@ -40,12 +43,7 @@ export async function takeStep(engine: Engine, of: StepOf): Promise<StepEnd> {
   let last: StepEnd = { kind: 'unclear' }
   for (let tries = 0; tries < triesMax && last.kind === 'unclear'; tries += 1) {
     if (tries > 0) await engine.pause(pauseMs * tries)
-    try {
-      last = await tryStep(engine, of, { documents, isFirst: tries === 0 })
-    } catch (error) {
-      const isRefusal = engine.store.isRefusal(error)
-      last = isRefusal ? { kind: 'refused', cause: refusedByServer(of.part, error) } : { kind: 'unclear', error }
-    }
+    last = await tryStep(engine, of, { documents, isFirst: tries === 0 }).catch(error => ({ kind: 'unclear', error }))
   }
   return last
 }
@@ -56,19 +54,28 @@ async function tryStep(
   { documents, isFirst }: { readonly documents: Documents; readonly isFirst: boolean },
 ): Promise<StepEnd> {
   const at = stepAt(engine, of)
+  let refusal: unknown
   for (const name of of.work.steps) {
     const rule = engine.protocol.steps[name]
     const { filter, update } = stepStatement(rule, at)
     const isSentOnce = isFirst && of.record.token === 1 && rule.entry === 'added'
-    const isWritten = await documents.update(filter, update, { timeoutMs: stepMsOf(engine), isSentOnce })
+    const options = { timeoutMs: stepMsOf(engine), isSentOnce }
+    const isWritten = await documents.update(filter, update, options).catch(error => {
+      if (!engine.store.isRefusal(error)) throw error
+      refusal ??= error
+      return false
+    })
     if (isWritten) return { kind: 'confirmed', isSole: isFirst }
   }
   const [sight] = await documents.aggregate(sightPipeline(at))
   const end = judge(engine, of, sight as unknown as Sight | undefined)
+  // What was refused may not have been needed: there was no entry, and none can come.
+  if (refusal !== undefined && end.kind !== 'confirmed')
+    return { kind: 'refused', cause: refusedByServer(of.part, refusal) }
   return end.kind === 'refused' ? { ...end, isSole: isFirst } : end
 }
 
-function stepAt(engine: Engine, { record, part, isSole }: StepOf): StepAt {
+function stepAt(engine: Engine, { record, part, index, isSole }: StepOf): StepAt {
   const { clock, clockSkewMs, entriesMax, protocol } = engine
   const until = record.until ?? brief
   const seen = clock.atLeast
@@ -76,7 +83,9 @@ function stepAt(engine: Engine, { record, part, isSole }: StepOf): StepAt {
   const lasting = protocol.tombstones.outlivesWrites ? (record.applyUntil ?? brief) : brief
   return {
     id: record._id,
+    key: keyOf(record, index),
     part,
+    applyUntil: record.applyUntil ?? never,
     deadline: new Date(until.getTime() - stepMsOf(engine)),
     tombstoneUntil: isBrief ? brief : lasting,
     pruneUntil: seen && new Date(seen.getTime() - clockSkewMs),
@@ -102,10 +111,10 @@ function judge({ protocol }: Engine, { part, work }: StepOf, sight: Sight | unde
   return { kind: 'refused', cause: sight.isCrowded ? crowded(part) : guardFailed(part) }
 }
 
-/** Released or reversed by another, or barred. An entry that is gone is enough where nothing is left that could add it. */
-function isSettled(rules: readonly StepRule[], { hasEntry, hasTombstone }: Sight): boolean {
+/** Released or reversed by another, or barred. That there is no entry is enough where nothing is left that could add it. */
+function isSettled(rules: readonly StepRule[], { hasEntry, hasTombstone, isPast }: Sight): boolean {
   if (hasEntry) return false
-  return hasTombstone || !rules.some(({ needsEntry, tombstone }) => !needsEntry && tombstone !== 'none')
+  return hasTombstone || isPast || !rules.some(({ needsEntry, tombstone }) => !needsEntry && tombstone !== 'none')
 }
 
 const about = ({ participant, id }: KeptPart) => ({ participant, documentId: id })
@@ -132,7 +141,7 @@ const crowded = (part: KeptPart): Cause => ({
 
 const settledBefore = (part: KeptPart): Cause => ({
   code: 'TWO_PHASE_SETTLED_BEFORE',
-  message: `Document ${nameOf(part)} tells that the transaction has ended, and its record that it has not begun to: correct what has to be, then resolve`,
+  message: `Document ${nameOf(part)} tells that the transaction has ended, and its record that it has not begun to: resolve it, then correct what has to be`,
   ...about(part),
 })
 

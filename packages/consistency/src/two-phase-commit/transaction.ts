@@ -2,6 +2,11 @@ import type { DocumentId } from './participant.ts'
 import type { Cause, Resolution, TransactionRecord } from './record.ts'
 import { outcomes, type TransactionState } from './table.ts'
 
+export interface ToldPart {
+  readonly participant: string
+  readonly id: DocumentId
+}
+
 /** A transaction as it is told of. */
 export interface TwoPhaseTransaction {
   readonly id: string
@@ -11,7 +16,7 @@ export interface TwoPhaseTransaction {
   readonly state: TransactionState
   /** What is settled already: `applied` from the moment that it is in force, `not-applied` from the moment that it never will be. */
   readonly outcome: 'applied' | 'not-applied' | 'unknown'
-  readonly participants: readonly { readonly participant: string; readonly id: DocumentId }[]
+  readonly participants: readonly ToldPart[]
   readonly createdAt: Date
   /** When it came into its state, by the server's clock. */
   readonly changedAt: Date
@@ -19,28 +24,30 @@ export interface TwoPhaseTransaction {
   readonly cause?: Cause
   /** What a person has to look at. */
   readonly stuck?: Cause & { readonly at: Date }
-  readonly resolved?: Resolution
+  /** `left`: the documents on which its update was in place then, and is still: what has to be corrected a person does. */
+  readonly resolved?: Resolution & { readonly left: readonly ToldPart[] }
   /** The one whose roles it exchanges. */
   readonly reverseOf?: string
 }
 
 export function tell(record: TransactionRecord): TwoPhaseTransaction {
   const { _id: id, definition, state, createdAt, changedAt, cause, stuck, resolved, reverseOf } = record
+  const participants = (Array.isArray(record.parts) ? record.parts : []).map(part => ({
+    participant: part?.participant,
+    id: part?.id,
+  }))
   return {
     id,
     definition,
     input: readInput(record.input),
     state,
     outcome: outcomes[state] ?? 'unknown',
-    participants: (Array.isArray(record.parts) ? record.parts : []).map(part => ({
-      participant: part?.participant,
-      id: part?.id,
-    })),
+    participants,
     createdAt,
     changedAt,
     ...(cause && { cause }),
     ...(stuck && { stuck }),
-    ...(resolved && { resolved }),
+    ...(resolved && { resolved: { ...resolved, left: participants.filter((_, at) => record.left?.includes(at)) } }),
     ...(reverseOf !== undefined && { reverseOf }),
   }
 }

@@ -1,4 +1,4 @@
-import { type Claim, isHeldBy } from './claim.ts'
+import type { Claim } from './claim.ts'
 import type { Plain } from './port.ts'
 import { recordVersion, type TransactionRecord } from './record.ts'
 import { type Engine, leaseMsMax } from './settings.ts'
@@ -40,10 +40,10 @@ export async function transitHeld(
   engine: Engine,
   name: TransitionName,
   at: Transit & { readonly claim: Claim },
-): Promise<{ readonly record: TransactionRecord | null; readonly isHeld: boolean }> {
+): Promise<{ readonly record: TransactionRecord | null; readonly isMade: boolean }> {
   const made = await transit(engine, name, at)
   const record = made ?? (await readRecord(engine, at.id))
-  return { record, isHeld: record !== null && isHeldBy(record, at.claim) }
+  return { record, isMade: made !== null }
 }
 
 export async function readRecord({ store }: Pick<Engine, 'store'>, id: string): Promise<TransactionRecord | null> {

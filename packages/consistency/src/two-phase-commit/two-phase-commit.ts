@@ -10,10 +10,10 @@ import { MongoStore } from './mongo-store.ts'
 import type { DocumentId, Participant } from './participant.ts'
 import type { ReadDocument } from './reading.ts'
 import type { RecoverOptions, Recovery } from './recovery.ts'
+import type { Resolve } from './resolving.ts'
 import { type Bounds, whole } from './settings.ts'
 import type { Protocol } from './table.ts'
 import type { TwoPhaseTransaction } from './transaction.ts'
-import type { Resolve } from './verbs.ts'
 
 export interface TwoPhaseCommitOptions extends Partial<Bounds> {
   readonly db: Pick<DbContext, 'current'>
@@ -27,7 +27,7 @@ export interface TwoPhaseCommitOptions extends Partial<Bounds> {
    * Half of it is what one write may take; a participant whose clock is ahead of the records' by that much refuses every step.
    */
   readonly leaseMs?: number
-  /** For how long records are kept after their end: default 7 days, at least `leaseMs + clockSkewMs`. */
+  /** For how long records are kept after their end: default 7 days, at least an hour beside `leaseMs + clockSkewMs`. */
   readonly windowMs?: number
   /** By how much the clocks of two servers differ at most, and one from itself after a failover: default 10,000 ms. */
   readonly clockSkewMs?: number

@@ -4,9 +4,9 @@ import { accounts, clockSkewMs, leaseMs, transfer } from '../../test/two-phase-c
 import { createEngine } from './engine.ts'
 import { submit } from './opening.ts'
 import { orderOf } from './parts.ts'
+import { resolve } from './resolving.ts'
 import { Runs } from './runs.ts'
 import { readRecord, transit } from './transition.ts'
-import { resolve } from './verbs.ts'
 
 /** An engine over two accounts, which sends nothing after so many statements of the kind. */
 function bench(kind = '', last = Number.POSITIVE_INFINITY) {

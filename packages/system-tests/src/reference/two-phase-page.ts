@@ -72,8 +72,8 @@ const lasting = `A tombstone is kept until no \`apply\` that was sent under any 
 could be sent, and \`clockSkewMs\` beyond it. A step is written within the lease: it is refused once half of it is over, and the server
 gives it up after as long as the other half.`
 
-const brief = `Where nothing can be under way it is kept to the next write that prunes: where there has been one claim only, and its one \`apply\` was
-answered as written. What the driver sends a second time by itself the server knows again.`
+const brief = `Where nothing can be under way it is kept to the next write that prunes: where there has been one claim only, and its one \`apply\`, which
+the driver does not send again by itself, was answered, as written or as refused.`
 
 const needs = {
   nothing: '',

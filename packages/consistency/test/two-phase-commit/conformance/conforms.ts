@@ -174,7 +174,15 @@ export function conforms(bench: () => Promise<Bench>): void {
   })
 
   function apply(engine: { entriesMax: number }, part: object): [never, never] {
-    const at = { id: 'other', part, deadline: new Date(8e15), tombstoneUntil: new Date(0), pruneUntil: undefined }
+    const at = {
+      id: 'other',
+      key: 'other.0',
+      part,
+      deadline: new Date(8e15),
+      tombstoneUntil: new Date(0),
+      applyUntil: new Date(0),
+      pruneUntil: undefined,
+    }
     const { filter, update } = stepStatement(protocol.steps.apply, {
       ...at,
       entriesMax: engine.entriesMax,
