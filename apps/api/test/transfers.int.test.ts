@@ -129,6 +129,49 @@ test('a transfer that cannot end in time is told as it is, and ends', async cont
   expect([await balanceOf(from), await balanceOf(to)]).toEqual([60, 40])
 })
 
+test('a transfer that is under way is canceled, and moves nothing', async context => {
+  showLogsOnFailure(context, school)
+  const [from = '', to = ''] = await accounts(100, 0)
+  const id = `canceled-${from}`
+  const key = { 'idempotency-key': `c-${from}` }
+  const release = await holdAccount(school, to)
+  const sent = post('/transfers', { id, from, to, amountCents: 40 })
+  await until(async () => (await school.request('GET', `/transfers/${id}`)).status === 200, {
+    deadlineMs: 10_000,
+    message: 'the transfer',
+  })
+  const canceled = await post(`/transfers/${id}/cancel`, {}, key)
+  expect([canceled.status, canceled.body['id']]).toEqual([200, id])
+  expect(['canceling', 'canceled']).toContain(canceled.body['state'])
+  await release()
+  expect((await sent).body['code']).toBe('TRANSFER_CANCELED')
+  await until(async () => (await school.request('GET', `/transfers/${id}`)).body['state'] === 'canceled', {
+    deadlineMs: 20_000,
+    message: 'the end of the transfer',
+  })
+  expect([await balanceOf(from), await balanceOf(to)]).toEqual([100, 0])
+  const again = await post(`/transfers/${id}/cancel`, {}, key)
+  expect([again.headers.get('idempotency-replayed'), again.body]).toEqual(['true', canceled.body])
+})
+
+test('a reverse with a key takes back once, and is answered the same again', async () => {
+  const [from = '', to = ''] = await accounts(100, 0)
+  const key = { 'idempotency-key': `r-${from}` }
+  const { body } = await post('/transfers', { from, to, amountCents: 60 })
+  const [first, second] = [
+    await post(`/transfers/${body['id']}/reverse`, {}, key),
+    await post(`/transfers/${body['id']}/reverse`, {}, key),
+  ]
+  expect([first.status, second.status, second.headers.get('idempotency-replayed')]).toEqual([201, 201, 'true'])
+  expect(second.body).toEqual(first.body)
+  expect([await balanceOf(from), await balanceOf(to)]).toEqual([100, 0])
+})
+
+test('the id of a reverse is refused for a transfer', async () => {
+  const { status, body } = await post('/transfers', { id: 't:reverse', from: 'a', to: 'b', amountCents: 1 })
+  expect([status, body['code']]).toEqual([400, 'REQUEST_INVALID'])
+})
+
 test('what goes on without its process is ended by a worker', async context => {
   await using killed = await startSchool({ env: { CALL_TIMEOUT_MS: '2000', LOG_LEVEL: 'warn' } })
   showLogsOnFailure(context, killed)

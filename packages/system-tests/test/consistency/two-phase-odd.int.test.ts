@@ -124,6 +124,27 @@ test.each<[string, Partial<Part>]>([
   expect(await commits.get('t')).toBeUndefined()
 })
 
+test.each([
+  ['all are in force', 0, 'done', 1],
+  ['none is, where the last refuses', 1, 'canceled', 0],
+])('of thirty participants %s', async (_, least, state, n) => {
+  const ids = Array.from({ length: 30 }, (_, index) => `p${index}`)
+  const { commits, odd } = await engine(
+    accounts =>
+      ids.map(id => ({
+        participant: accounts,
+        id,
+        guard: id === 'p29' ? { n: { $gte: least } } : {},
+        apply: { $inc: { n: 1 } },
+        reverse: { $inc: { n: -1 } },
+      })),
+    { leaseMs: 10_000 },
+  )
+  await plain().insertMany(ids.map(_id => ({ _id, n: 0 })))
+  expect(await commits.run(odd, { input: {} })).toMatchObject({ state })
+  expect(await plain().countDocuments({ n, 'pendingTransactions.0': { $exists: false } })).toBe(30)
+})
+
 test('a path may have any name in it', async () => {
   const { commits, odd } = await engine((accounts, { course }) => [
     {

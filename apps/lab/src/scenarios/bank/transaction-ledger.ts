@@ -60,7 +60,12 @@ export function transactionLedger({ db, datasource, rawClient, raw, limits }: St
       return { totalCents: balances.reduce((sum, cents) => sum + cents, 0), lowestCents: Math.min(...balances) }
     },
     recover: async () => {},
-    standing: async () => ({ inDoubt: 0, recovered: 0, done: new Set(await idsIn({ state: 'done' })) }),
+    standing: async () => ({
+      inDoubt: (await idsIn({ state: { $nin: ['done', 'canceled'] } })).length,
+      // Nobody takes over a transaction: the server has undone it, and it is begun again.
+      recovered: 0,
+      done: new Set(await idsIn({ state: 'done' })),
+    }),
     [Symbol.asyncDispose]: async () => {},
   }
 }
