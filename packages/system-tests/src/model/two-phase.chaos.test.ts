@@ -5,18 +5,17 @@ import { mistakes } from './two-phase/mistakes.ts'
 import { twoPhaseModel } from './two-phase/model.ts'
 
 /** Of a fault comes more: who crashes leaves writes under way, which come at any time or never, and a lease that runs out. */
-const faults = 1
+const faults = Number(process.env['STRATA_FAULTS'] ?? 2)
 
 describe('the table of two-phase commit', () => {
-  test('is right in every interleaving of three actors, with a fault at any moment', () => {
-    const { states, moves, violation } = explore(twoPhaseModel(protocol, faults))
+  test(`is right in every interleaving of three actors, with ${faults} faults at any moments`, () => {
+    const { states, moves, violation } = explore(twoPhaseModel(protocol), faults)
     console.info(`${states} states, ${moves} moves`)
     expect(violation).toBeUndefined()
-    expect(states).toBeGreaterThan(100_000)
-  })
+  }, 3_600_000)
 
   test.each(mistakes)('is wrong where $name: $symptom', ({ change, symptom }) => {
-    const { violation } = explore(twoPhaseModel(change(protocol), faults))
+    const { violation } = explore(twoPhaseModel(change(protocol)), 1)
     expect(violation?.text).toBe(symptom)
   })
 })

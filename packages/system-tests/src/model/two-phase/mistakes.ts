@@ -52,9 +52,9 @@ const forgetful: Change = protocol => ({
 
 /** Mistakes that somebody may make in the table: each is one field. */
 export const mistakes: readonly Mistake[] = [
-  mistake('an apply does not look for a tombstone', step('apply', { refusedByTombstone: false }), twice),
-  mistake('an apply does not look at the clock', step('apply', { checksDeadline: false }), twice),
-  mistake('an apply leaves no entry', step('apply', { entry: 'kept' }), twice),
+  mistake('an apply does not look for a tombstone', step('apply', { refusedByTombstone: false }), canceledByHalves),
+  mistake('an apply does not look at the clock', step('apply', { checksDeadline: false }), canceledByHalves),
+  mistake('an apply leaves no entry', step('apply', { entry: 'kept' }), canceledByHalves),
   mistake('a release leaves no tombstone', step('release', { tombstone: 'none' }), twice),
   mistake('a release leaves the tombstone of a cancellation', step('release', { tombstone: 'canceled' }), otherEnd),
   mistake('a release leaves its entry', step('release', { entry: 'kept' }), entryLeft),
@@ -63,7 +63,7 @@ export const mistakes: readonly Mistake[] = [
   mistake('a reverse undoes nothing', step('reverse', { effect: 'none' }), canceledByHalves),
   mistake('a reverse leaves no tombstone', step('reverse', { tombstone: 'none' }), canceledByHalves),
   mistake('what was not applied is not barred', step('bar', { tombstone: 'none' }), canceledByHalves),
-  mistake('tombstones are removed at once', forgetful, twice),
+  mistake('tombstones are removed at once', forgetful, canceledByHalves),
   mistake('it commits before all have confirmed', transition('commit', { needs: 'nothing' }), committedByHalves),
   mistake('it commits without its claim', transition('commit', { token: 'none' }), twice),
   mistake('it cancels what is in force', transition('cancel', { from: ['initial', 'pending', 'applied'] }), both),
@@ -73,6 +73,9 @@ export const mistakes: readonly Mistake[] = [
   mistake('it does not wait for a missing document', transition('close', { waitsForMissing: false }), canceledByHalves),
   mistake('nobody takes over', transition('take-over', { from: [] }), noEnd),
   mistake('whoever takes over gets no new token', transition('take-over', { token: 'checked' }), noEnd),
+  mistake('a renewal brings it back to pending', transition('renew', { to: 'pending' }), both),
+  mistake('a renewal asks for no token', transition('renew', { token: 'none' }), canceledByHalves),
+  mistake('what is in force can be canceled by a renewal', transition('renew', { to: 'canceling' }), both),
   mistake('a cancellation only bars', work('canceling', { steps: ['bar'] }), noEnd),
   mistake('a cancellation does not bar', work('canceling', { steps: ['reverse'] }), noEnd),
 ]

@@ -1,8 +1,11 @@
 import type { Protocol } from '@strata/consistency/two-phase-commit'
 import type { Model, Move } from '../exploration.ts'
 import { actorMoves } from './actors.ts'
-import { actorsCount, idle, keyOf, type Part, partsCount, type State } from './state.ts'
-import { accidentMoves, settled, timeMoves, writeMoves } from './surroundings.ts'
+import { canonical } from './canonical.ts'
+import { keyOf } from './key.ts'
+import { isEnded } from './servers.ts'
+import { actorsCount, idle, type Part, partsCount, type State } from './state.ts'
+import { accidentMoves, timeMoves, writeMoves } from './surroundings.ts'
 
 const sound: Part = {
   exists: true,
@@ -25,30 +28,33 @@ const others = {
  * many faults: crashes, leases that run out under their holder, clocks that differ, answers and writes lost, writes that come at any
  * time later.
  */
-export function twoPhaseModel(protocol: Protocol, faults: number): Model<State | 'start'> {
+export function twoPhaseModel(protocol: Protocol): Model<State | 'start'> {
   return {
     start: 'start',
     key: state => (state === 'start' ? state : keyOf(state)),
-    moves: state => (state === 'start' ? starts(faults) : moves(protocol, state)),
+    moves: (state, canFail) => (state === 'start' ? starts() : moves(protocol, state, canFail)),
     violation: state => (state === 'start' ? undefined : violation(state)),
-    isEnd: state => state !== 'start' && (state.record?.state === 'done' || state.record?.state === 'canceled'),
+    isEnd: state => state !== 'start' && isEnded(state.record?.state),
   }
 }
 
-function* starts(faultsLeft: number): Generator<Move<State>> {
+const all = <T>(value: T): T[] => Array.from({ length: partsCount }, () => value)
+
+function* starts(): Generator<Move<State>> {
   for (const [label, other] of Object.entries(others)) {
     const parts = Array.from({ length: partsCount }, (_, part) => (part === 0 ? sound : other))
     const actors = Array.from({ length: actorsCount }, () => idle)
     yield {
       label,
-      isFault: false,
-      next: { record: undefined, parts, writes: [], actors, passed: [[]], wasApplied: false, faultsLeft },
+      kind: 'step',
+      next: { record: undefined, parts, writes: [], actors, passed: [all(true)], wasApplied: false },
     }
   }
 }
 
-function* moves(protocol: Protocol, state: State): Generator<Move<State>> {
-  for (const each of allMoves(protocol, state)) yield { ...each, next: settled(each.next) }
+function* moves(protocol: Protocol, state: State, canFail: boolean): Generator<Move<State>> {
+  for (const each of allMoves(protocol, state))
+    if (canFail || each.kind !== 'fault') yield { ...each, next: canonical(protocol, each.next) }
 }
 
 function* allMoves(protocol: Protocol, state: State): Generator<Move<State>> {
@@ -70,6 +76,5 @@ function violation({ record, parts, wasApplied }: State): string | undefined {
   if ((state === 'applied' || state === 'done') && parts.some(({ effect }) => effect === 0))
     return 'committed by halves'
   if (state === 'canceled' && parts.some(({ effect }) => effect === 1)) return 'canceled by halves'
-  const isEnded = state === 'done' || state === 'canceled'
-  return isEnded && parts.some(({ hasEntry }) => hasEntry) ? 'ended with an entry left' : undefined
+  return isEnded(state) && parts.some(({ hasEntry }) => hasEntry) ? 'ended with an entry left' : undefined
 }

@@ -1,42 +1,63 @@
-import type { Protocol, TransitionName } from '@strata/consistency/two-phase-commit'
-import type { Record, State, Write } from './state.ts'
+import type { Protocol, TransactionState, TransitionName, TransitionRule } from '@strata/consistency/two-phase-commit'
+import type { Actor, Record, State, Write } from './state.ts'
+
+export interface Transit {
+  readonly record: Record | undefined
+  /** Of whoever makes it. */
+  readonly token: number
+  /** What the next deadline would be. */
+  readonly until: number
+}
 
 /** What the record's server does with a transition: the record as it is then, or undefined where its filter does not match. */
-export function recordAfter(
-  { transitions }: Protocol,
-  name: TransitionName,
-  { record, token }: { readonly record: Record | undefined; readonly token: number },
-): Record | undefined {
-  const rule = transitions[name]
-  if (record === undefined ? rule.from.length > 0 : !rule.from.includes(record.state)) return undefined
-  if (rule.token === 'checked' && record?.token !== token) return undefined
-  if (rule.needsFreeLease && record?.leaseRuns) return undefined
-  const state = rule.to === 'same' || rule.to === 'given' ? record?.state : rule.to
+export function recordAfter(protocol: Protocol, name: TransitionName, transit: Transit): Record | undefined {
+  const rule = protocol.transitions[name]
+  if (!isMatched(rule, transit)) return undefined
+  const { record: last = none } = transit
+  const state = rule.to === 'same' || rule.to === 'given' ? transit.record?.state : rule.to
   if (state === undefined) return undefined
-  const { token: last = 0, leaseRuns = false } = record ?? {}
-  return rule.token === 'raised' ? { state, token: last + 1, leaseRuns: true } : { state, token: last, leaseRuns }
+  const isLeased = rule.token === 'raised' || rule.to === 'same'
+  return {
+    state,
+    token: rule.token === 'raised' ? last.token + 1 : last.token,
+    leaseRuns: isLeased || (last.leaseRuns && !isEnded(state)),
+    until: isLeased && state === 'pending' ? transit.until : last.until,
+  }
+}
+
+const none = { token: 0, leaseRuns: false, until: 0 }
+
+export const isEnded = (state: TransactionState | undefined): boolean => state === 'done' || state === 'canceled'
+
+function isMatched({ from, token: asked, needsFreeLease }: TransitionRule, { record, token }: Transit): boolean {
+  if (record === undefined ? from.length > 0 : !from.includes(record.state)) return false
+  if (asked === 'checked' && record?.token !== token) return false
+  return !(needsFreeLease && record?.leaseRuns)
 }
 
 /** What a participant's server does with a write: the parts as they are then, or undefined where its filter does not match. */
-export function partsAfter({ steps, tombstones }: Protocol, state: State, write: Write): State['parts'] | undefined {
-  const { step, part: number, token, isBrief } = write
+export function partsAfter({ steps }: Protocol, state: State, write: Write): State['parts'] | undefined {
+  const { step, part: number, until } = write
   const rule = steps[step]
   const part = state.parts[number]
   if (!part?.exists || part.hasEntry !== rule.needsEntry) return undefined
   if (rule.refusedByTombstone && part.tombstone !== 'none') return undefined
   if (rule.checksGuard && !part.guardHolds) return undefined
-  if (rule.checksDeadline && step === 'apply' && state.passed[token]?.[number]) return undefined
+  if (rule.checksDeadline && step === 'apply' && state.passed[until]?.[number]) return undefined
   const changed = {
     ...part,
     effect: part.effect + { apply: 1, reverse: -1, none: 0 }[rule.effect],
     hasEntry: { added: true, removed: false, kept: part.hasEntry }[rule.entry],
-    ...(rule.tombstone === 'none'
-      ? {}
-      : { tombstone: rule.tombstone, tombstoneOf: tombstones.outlivesWrites && !isBrief ? token : 0 }),
+    ...(rule.tombstone === 'none' ? {} : { tombstone: rule.tombstone, tombstoneOf: until }),
   }
   return state.parts.map((each, at) => (at === number ? changed : each))
 }
 
-/** Whether any `apply` of the claims up to this one may still match at a participant. */
-export const mayCome = ({ passed }: State, part: number, token: number): boolean =>
-  passed.slice(1, token + 1).some(each => !each[part])
+/** Whether whatever it has to tell the record's server is going to be refused, always. */
+export function isLost({ transitions, work }: Protocol, record: Record | undefined, actor: Actor): boolean {
+  if (record === undefined || actor.phase !== 'working') return false
+  const isChecked = (name: TransitionName | undefined): boolean =>
+    name === undefined || transitions[name].token === 'checked'
+  const { confirmed, refused } = work[actor.state ?? 'initial'] ?? {}
+  return actor.token !== record.token && isChecked(confirmed) && isChecked(refused) && isChecked('renew')
+}
