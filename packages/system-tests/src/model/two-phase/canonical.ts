@@ -1,4 +1,4 @@
-import type { Protocol } from '@strata/consistency/two-phase-commit'
+import type { Rules } from './rules.ts'
 import { isLost } from './servers.ts'
 import { type Actor, type Answer, idle, type Part, type Progress, partsCount, type State, type Write } from './state.ts'
 
@@ -10,24 +10,25 @@ type Passed = State['passed']
  * The state without what cannot matter any more, so that states that go on alike are the same: deadlines that nothing depends on,
  * writes that nothing can make match, the numbers of old claims and deadlines, of which only the order counts.
  */
-export function canonical(protocol: Protocol, state: State): State {
+export function canonical(rules: Rules, state: State): State {
   const passed = settled(state)
-  const isDropped = (write: Write): boolean => write.by === undefined && isDead(protocol, { ...state, passed }, write)
+  const isDropped = (write: Write): boolean => write.by === undefined && isDead(rules, { ...state, passed }, write)
   const kept = state.writes.some(isDropped) ? state.writes.filter(write => !isDropped(write)) : state.writes
   const numbers = numbersOf(passed)
   const last = (until: number, part?: number): number => numbers[lastOpen(passed, until, part)] ?? 0
   const { record } = state
-  const isOver = (until: number, part: number) => protocol.steps.apply.checksDeadline && passed[until]?.[part] === true
+  const isOver = (until: number, part: number) => rules.steps.apply.checksDeadline && passed[until]?.[part] === true
   const tokenOf = (token: number): number => (token < 2 ? token : token === record?.token ? 3 : 2)
   const inNumbers = (actor: Actor): Actor => {
-    if (actor.phase !== 'working') return actor
+    if (actor.state === undefined) return actor
     const isPending = actor.state === 'pending'
     const until = isPending ? (numbers[actor.until] ?? 0) : last(actor.until)
     const token = tokenOf(actor.token)
-    if (!isLost(protocol, record, actor)) return { ...actor, token, until }
+    if (!isLost(rules, record, actor)) return { ...actor, token, until }
     const parts = actor.parts.map((each, part): Progress => {
       if (each === 'sent') return each
-      return each === 'unanswered' && !(isPending && isOver(actor.until, part)) ? each : 'confirmed'
+      const isOpen = each === 'unanswered' && actor.phase === 'working' && !(isPending && isOver(actor.until, part))
+      return isOpen ? each : 'confirmed'
     })
     if (parts.every(each => each === 'confirmed')) return idle
     return { ...actor, until, parts, ...(isPending ? { token: 2, applied: unused } : { token }) }
@@ -48,10 +49,10 @@ export function canonical(protocol: Protocol, state: State): State {
 }
 
 /** Whether it will not match any more, whatever else comes. */
-function isDead({ steps }: Protocol, { record, parts, passed }: State, { step, part, until }: Write): boolean {
+function isDead({ steps }: Rules, { record, parts, passed }: State, { step, part, until }: Write): boolean {
   if (!steps.apply.checksDeadline) return false
   if (step === 'apply') return passed[until]?.[part] === true
-  if (!steps[step].needsEntry || parts[part]?.hasEntry) return false
+  if (step === 'clear' || !steps[step].needsEntry || parts[part]?.hasEntry) return false
   return (
     record !== undefined && record.state !== 'initial' && record.state !== 'pending' && passed.every(row => row[part])
   )

@@ -10,11 +10,11 @@ const numberIn =
   }
 
 const ofState = numberIn<Actor['state']>(undefined, 'initial', 'pending', 'applied', 'done', 'canceling', 'canceled')
-const ofStep = numberIn<Write['step']>('apply', 'release', 'reverse', 'bar')
+const ofStep = numberIn<Write['step']>('apply', 'release', 'reverse', 'bar', 'clear')
 const ofProgress = numberIn<Progress>('sent', 'unanswered', 'confirmed', 'missing', 'refused')
 const ofAnswer = numberIn<Actor['applied'][number]>('none', 'known', 'unsure')
 const ofTombstone = numberIn<Part['tombstone']>('none', 'done', 'canceled')
-const ofPhase = numberIn<Actor['phase']>('idle', 'crashed', 'working')
+const ofPhase = numberIn<Actor['phase']>('idle', 'crashed', 'working', 'resolving')
 
 /** Deadlines and tokens are numbered anew all the time, and stay small. */
 const smallMax = 8
@@ -33,29 +33,31 @@ function codeOfPart({ parts, passed }: State, number: number): number {
   return code
 }
 
+/** Of five steps. */
+const writeMax = 5 * partsCount * smallMax + 1
+
 const codeOfWrite = ({ step, part, until }: Write, isSwapped: boolean): number =>
   (ofStep(step) * partsCount + (isSwapped ? partsCount - 1 - part : part)) * smallMax + small(until) + 1
 
 /** With the writes that it waits for: no more than one for each participant. */
 function codeOfActor({ actors, writes }: State, number: number, isSwapped: boolean): number {
   const { phase, token, until, state, parts, applied } = actors[number] as Actor
-  if (phase !== 'working') return ofPhase(phase)
-  let code = (small(token) * smallMax + small(until)) * 7 + ofState(state)
+  if (state === undefined) return ofPhase(phase)
+  let code = ((small(token) * smallMax + small(until)) * 7 + ofState(state)) * 2 + (phase === 'working' ? 0 : 1)
   for (let at = 0; at < partsCount; at++) {
     const part = isSwapped ? partsCount - 1 - at : at
     code = (code * 5 + ofProgress(parts[part] ?? 'sent')) * 3 + ofAnswer(applied[part] ?? 'none')
     const write = writes.find(each => each.by === number && each.part === part)
-    code = code * 65 + (write ? codeOfWrite(write, isSwapped) : 0)
+    code = code * writeMax + (write ? codeOfWrite(write, isSwapped) : 0)
   }
   return code + 2
 }
 
 function textIn(isSwapped: boolean, state: State, partCodes: readonly number[]): string {
   const { record, writes, actors, passed, wasApplied } = state
-  let head = wasApplied ? 1 : 0
+  let head = (wasApplied ? 1 : 0) + (record?.leaseRuns ? 2 : 0) + (record?.isStuck ? 4 : 0)
   head = (head * smallMax + small(passed.length)) * 7 + ofState(record?.state)
-  if (record)
-    head = ((head * smallMax + small(record.token)) * smallMax + small(record.until)) * 2 + (record.leaseRuns ? 1 : 0)
+  if (record) head = (head * smallMax + small(record.token)) * smallMax + small(record.until)
   const codes = [head]
   for (const code of isSwapped ? partCodes.toReversed() : partCodes) codes.push(code)
   const actorCodes = actors.map((_, number) => codeOfActor(state, number, isSwapped))

@@ -1,5 +1,4 @@
 import type {
-  Protocol,
   StepName,
   StepRule,
   TransactionState,
@@ -7,25 +6,26 @@ import type {
   TransitionRule,
   WorkRule,
 } from '@strata/consistency/two-phase-commit'
+import type { Rules } from './rules.ts'
 
-type Change = (protocol: Protocol) => Protocol
+type Change = (rules: Rules) => Rules
 
 const step =
   (name: StepName, change: Partial<StepRule>): Change =>
-  protocol => ({ ...protocol, steps: { ...protocol.steps, [name]: { ...protocol.steps[name], ...change } } })
+  rules => ({ ...rules, steps: { ...rules.steps, [name]: { ...rules.steps[name], ...change } } })
 
 const transition =
   (name: TransitionName, change: Partial<TransitionRule>): Change =>
-  protocol => ({
-    ...protocol,
-    transitions: { ...protocol.transitions, [name]: { ...protocol.transitions[name], ...change } },
+  rules => ({
+    ...rules,
+    transitions: { ...rules.transitions, [name]: { ...rules.transitions[name], ...change } },
   })
 
 const work =
   (state: TransactionState, change: Partial<WorkRule>): Change =>
-  protocol => {
-    const rule = protocol.work[state]
-    return rule ? { ...protocol, work: { ...protocol.work, [state]: { ...rule, ...change } } } : protocol
+  rules => {
+    const rule = rules.work[state]
+    return rule ? { ...rules, work: { ...rules.work, [state]: { ...rule, ...change } } } : rules
   }
 
 export interface Mistake {
@@ -33,6 +33,8 @@ export interface Mistake {
   readonly change: Change
   /** What comes of it. */
   readonly symptom: string
+  /** As many as it takes at most. */
+  readonly faults: number
 }
 
 const twice = 'a participant is applied twice, or reversed twice'
@@ -43,11 +45,14 @@ const both = 'both committed and canceled'
 const entryLeft = 'ended with an entry left'
 const noEnd = 'does not end any more, though nothing goes wrong'
 
-const mistake = (name: string, change: Change, symptom: string): Mistake => ({ name, change, symptom })
+const mistake = (name: string, change: Change, symptom: string): Mistake => ({ name, change, symptom, faults: 1 })
 
-const forgetful: Change = protocol => ({
-  ...protocol,
-  tombstones: { ...protocol.tombstones, outlivesWrites: false },
+/** One that nobody sees as long as no two things go wrong at once. */
+const rare = (name: string, change: Change, symptom: string): Mistake => ({ name, change, symptom, faults: 2 })
+
+const forgetful: Change = rules => ({
+  ...rules,
+  tombstones: { ...rules.tombstones, outlivesWrites: false },
 })
 
 /** Mistakes that somebody may make in the table: each is one field. */
@@ -76,6 +81,10 @@ export const mistakes: readonly Mistake[] = [
   mistake('a renewal brings it back to pending', transition('renew', { to: 'pending' }), both),
   mistake('a renewal asks for no token', transition('renew', { token: 'none' }), canceledByHalves),
   mistake('what is in force can be canceled by a renewal', transition('renew', { to: 'canceling' }), both),
+  mistake('a renewal puts off nothing for others', rules => ({ ...rules, isRenewalTold: false }), canceledByHalves),
+  mistake('a person does not wait', rules => ({ ...rules, isPersonPatient: false }), canceledByHalves),
+  mistake('a person leaves no tombstone', rules => ({ ...rules, isClearingTold: false }), canceledByHalves),
+  rare('a renewal forgets a doubt', rules => ({ ...rules, isDoubtKept: false }), twice),
   mistake('a cancellation only bars', work('canceling', { steps: ['bar'] }), noEnd),
   mistake('a cancellation does not bar', work('canceling', { steps: ['reverse'] }), noEnd),
 ]

@@ -1,8 +1,8 @@
-import type { Protocol } from '@strata/consistency/two-phase-commit'
 import type { Model, Move } from '../exploration.ts'
 import { actorMoves } from './actors.ts'
 import { canonical } from './canonical.ts'
 import { keyOf } from './key.ts'
+import type { Rules } from './rules.ts'
 import { isEnded } from './servers.ts'
 import { actorsCount, idle, type Part, partsCount, type State } from './state.ts'
 import { accidentMoves, timeMoves, writeMoves } from './surroundings.ts'
@@ -28,11 +28,11 @@ const others = {
  * many faults: crashes, leases that run out under their holder, clocks that differ, answers and writes lost, writes that come at any
  * time later.
  */
-export function twoPhaseModel(protocol: Protocol): Model<State | 'start'> {
+export function twoPhaseModel(rules: Rules): Model<State | 'start'> {
   return {
     start: 'start',
     key: state => (state === 'start' ? state : keyOf(state)),
-    moves: (state, canFail) => (state === 'start' ? starts() : moves(protocol, state, canFail)),
+    moves: (state, canFail) => (state === 'start' ? starts() : moves(rules, state, canFail)),
     violation: state => (state === 'start' ? undefined : violation(state)),
     isEnd: state => state !== 'start' && isEnded(state.record?.state),
   }
@@ -52,14 +52,14 @@ function* starts(): Generator<Move<State>> {
   }
 }
 
-function* moves(protocol: Protocol, state: State, canFail: boolean): Generator<Move<State>> {
-  for (const each of allMoves(protocol, state))
-    if (canFail || each.kind !== 'fault') yield { ...each, next: canonical(protocol, each.next) }
+function* moves(rules: Rules, state: State, canFail: boolean): Generator<Move<State>> {
+  for (const each of allMoves(rules, state))
+    if (canFail || each.kind !== 'fault') yield { ...each, next: canonical(rules, each.next) }
 }
 
-function* allMoves(protocol: Protocol, state: State): Generator<Move<State>> {
-  for (const number of state.actors.keys()) yield* actorMoves(protocol, state, number)
-  yield* writeMoves(protocol, state)
+function* allMoves(rules: Rules, state: State): Generator<Move<State>> {
+  for (const number of state.actors.keys()) yield* actorMoves(rules, state, number)
+  yield* writeMoves(rules, state)
   yield* timeMoves(state)
   yield* accidentMoves(state)
 }

@@ -1,5 +1,6 @@
-import type { Protocol, TransactionState, TransitionName, TransitionRule } from '@strata/consistency/two-phase-commit'
-import type { Actor, Record, State, Write } from './state.ts'
+import type { TransactionState, TransitionName, TransitionRule } from '@strata/consistency/two-phase-commit'
+import type { Rules } from './rules.ts'
+import type { Actor, Part, Record, State, Write } from './state.ts'
 
 export interface Transit {
   readonly record: Record | undefined
@@ -10,11 +11,11 @@ export interface Transit {
 }
 
 /** What the record's server does with a transition: the record as it is then, or undefined where its filter does not match. */
-export function recordAfter(protocol: Protocol, name: TransitionName, transit: Transit): Record | undefined {
-  const rule = protocol.transitions[name]
+export function recordAfter(rules: Rules, name: TransitionName, transit: Transit): Record | undefined {
+  const rule = rules.transitions[name]
   if (!isMatched(rule, transit)) return undefined
   const { record: last = none } = transit
-  const state = rule.to === 'same' || rule.to === 'given' ? transit.record?.state : rule.to
+  const state = rule.to === 'same' ? transit.record?.state : rule.to === 'given' ? 'canceled' : rule.to
   if (state === undefined) return undefined
   const isLeased = rule.token === 'raised' || rule.to === 'same'
   return {
@@ -22,10 +23,11 @@ export function recordAfter(protocol: Protocol, name: TransitionName, transit: T
     token: rule.token === 'raised' ? last.token + 1 : last.token,
     leaseRuns: isLeased || (last.leaseRuns && !isEnded(state)),
     until: isLeased && state === 'pending' ? transit.until : last.until,
+    isStuck: last.isStuck && state === transit.record?.state,
   }
 }
 
-const none = { token: 0, leaseRuns: false, until: 0 }
+const none = { token: 0, leaseRuns: false, until: 0, isStuck: false }
 
 export const isEnded = (state: TransactionState | undefined): boolean => state === 'done' || state === 'canceled'
 
@@ -36,11 +38,13 @@ function isMatched({ from, token: asked, needsFreeLease }: TransitionRule, { rec
 }
 
 /** What a participant's server does with a write: the parts as they are then, or undefined where its filter does not match. */
-export function partsAfter({ steps }: Protocol, state: State, write: Write): State['parts'] | undefined {
+export function partsAfter(rules: Rules, state: State, write: Write): State['parts'] | undefined {
   const { step, part: number, until } = write
-  const rule = steps[step]
   const part = state.parts[number]
-  if (!part?.exists || part.hasEntry !== rule.needsEntry) return undefined
+  if (!part?.exists) return undefined
+  if (step === 'clear') return state.parts.map((each, at) => (at === number ? cleared(rules, each, until) : each))
+  const rule = rules.steps[step]
+  if (part.hasEntry !== rule.needsEntry) return undefined
   if (rule.refusedByTombstone && part.tombstone !== 'none') return undefined
   if (rule.checksGuard && !part.guardHolds) return undefined
   if (rule.checksDeadline && step === 'apply' && state.passed[until]?.[number]) return undefined
@@ -53,11 +57,21 @@ export function partsAfter({ steps }: Protocol, state: State, write: Write): Sta
   return state.parts.map((each, at) => (at === number ? changed : each))
 }
 
+/** Nothing of the transaction is in force there: a person has seen to it. */
+const cleared = ({ isClearingTold }: Rules, part: Part, until: number): Part => ({
+  ...part,
+  effect: 0,
+  hasEntry: false,
+  ...(isClearingTold ? { tombstone: 'canceled', tombstoneOf: until } : {}),
+})
+
 /** Whether whatever it has to tell the record's server is going to be refused, always. */
-export function isLost({ transitions, work }: Protocol, record: Record | undefined, actor: Actor): boolean {
-  if (record === undefined || actor.phase !== 'working') return false
+export function isLost({ transitions, work }: Rules, record: Record | undefined, actor: Actor): boolean {
+  if (record === undefined || actor.state === undefined) return false
   const isChecked = (name: TransitionName | undefined): boolean =>
     name === undefined || transitions[name].token === 'checked'
-  const { confirmed, refused } = work[actor.state ?? 'initial'] ?? {}
-  return actor.token !== record.token && isChecked(confirmed) && isChecked(refused) && isChecked('renew')
+  if (actor.token === record.token) return false
+  if (actor.phase === 'resolving') return isChecked('resolve')
+  const { confirmed, refused } = work[actor.state] ?? {}
+  return isChecked(confirmed) && isChecked(refused) && isChecked('renew')
 }

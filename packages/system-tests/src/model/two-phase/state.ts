@@ -14,7 +14,8 @@ export interface Part {
 
 /** A write of a participant's document that has been sent, and has not come. */
 export interface Write {
-  readonly step: StepName
+  /** `clear` is that of a person, who has corrected what the document has of the transaction. */
+  readonly step: StepName | 'clear'
   readonly part: number
   /** The deadline of an `apply`; of another step the last deadline that its tombstone outlives. */
   readonly until: number
@@ -29,7 +30,7 @@ export type Answer = 'none' | 'known' | 'unsure'
 
 /** Somebody who runs, recovers or cancels the transaction. */
 export interface Actor {
-  readonly phase: 'idle' | 'working' | 'crashed'
+  readonly phase: 'idle' | 'working' | 'resolving' | 'crashed'
   readonly token: number
   /** The last deadline under which an `apply` may be sent, as it knows; while it works on `pending`, that of its own. */
   readonly until: number
@@ -49,6 +50,8 @@ export interface Record {
   readonly leaseRuns: boolean
   /** The last deadline under which an `apply` may be sent. */
   readonly until: number
+  /** A person may resolve it. */
+  readonly isStuck: boolean
 }
 
 export interface State {

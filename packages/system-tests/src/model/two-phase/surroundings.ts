@@ -1,6 +1,6 @@
-import type { Protocol } from '@strata/consistency/two-phase-commit'
 import type { Move } from '../exploration.ts'
-import { move, nameOf, withActor, withProgress } from './actors.ts'
+import { move, nameOf, withActor, withProgress } from './changes.ts'
+import type { Rules } from './rules.ts'
 import { partsAfter } from './servers.ts'
 import { type Answer, actorsCount, crashed, mayCome, type State, type Write } from './state.ts'
 
@@ -8,11 +8,11 @@ import { type Answer, actorsCount, crashed, mayCome, type State, type Write } fr
  * Writes under way come, in any order; or nobody waits for their answer any more, and they may come later, or never. Those that would
  * not match then are left where they are: it is the same as if they came never.
  */
-export function* writeMoves(protocol: Protocol, state: State): Generator<Move<State>> {
+export function* writeMoves(rules: Rules, state: State): Generator<Move<State>> {
   for (const write of state.writes) {
     const { step, part, by } = write
     const what = `${step} to ${part}`
-    const parts = partsAfter(protocol, state, write)
+    const parts = partsAfter(rules, state, write)
     if (by === undefined) {
       if (parts) yield { label: `late ${what} comes`, next: { ...without(state, write), parts }, kind: 'chance' }
       continue
@@ -42,7 +42,7 @@ export function* timeMoves(state: State): Generator<Move<State>> {
 
 function* deadlineMoves(state: State): Generator<Move<State>> {
   const { record, actors, passed } = state
-  const isHeld = actors.some(each => each.phase === 'working' && each.token === record?.token)
+  const isHeld = actors.some(each => each.state !== undefined && each.token === record?.token)
   if (record?.leaseRuns) {
     const over = move('the lease runs out', { ...state, record: { ...record, leaseRuns: false } })
     yield isHeld ? fault(over) : over
@@ -63,8 +63,8 @@ function* deadlineMoves(state: State): Generator<Move<State>> {
 /** What goes wrong elsewhere: processes crash, and somebody makes the document that was missing. */
 export function* accidentMoves(state: State): Generator<Move<State>> {
   const isLast = state.actors.filter(({ phase }) => phase === 'crashed').length === actorsCount - 1
-  for (const [number, { phase }] of state.actors.entries()) {
-    if (phase !== 'working' || isLast) continue
+  for (const [number, { state: of }] of state.actors.entries()) {
+    if (of === undefined || isLast) continue
     yield fault(move(`${nameOf(number)} crashes`, withActor(state, number, crashed)))
   }
   for (const [part, { exists }] of state.parts.entries()) {
@@ -84,7 +84,11 @@ const without = (state: State, write: Write): State => ({
 function answered(state: State, write: Write, parts: State['parts'] | undefined): State {
   const { by = 0, part, step } = write
   const after = { ...without(state, write), parts: parts ?? state.parts }
-  const told = withProgress(after, { number: by, part, progress: parts ? 'confirmed' : 'unanswered' })
+  const told = withProgress(after, {
+    number: by,
+    part,
+    progress: parts ? 'confirmed' : step === 'clear' ? 'missing' : 'unanswered',
+  })
   return step === 'apply' ? withAnswer(told, write, 'known') : told
 }
 
