@@ -12,40 +12,78 @@ type Passed = State['passed']
  */
 export function canonical(rules: Rules, state: State): State {
   const passed = settled(state)
-  const isDropped = (write: Write): boolean => write.by === undefined && isDead(rules, { ...state, passed }, write)
-  const kept = state.writes.some(isDropped) ? state.writes.filter(write => !isDropped(write)) : state.writes
+  const current = passed === state.passed ? state : { ...state, passed }
+  const isDropped = (write: Write): boolean => write.by === undefined && isDead(rules, current, write)
+  const writes = state.writes.some(isDropped) ? state.writes.filter(write => !isDropped(write)) : state.writes
   const numbers = numbersOf(passed)
-  const last = (until: number, part?: number): number => numbers[lastOpen(passed, until, part)] ?? 0
-  const { record } = state
-  const isOver = (until: number, part: number) => rules.steps.apply.checksDeadline && passed[until]?.[part] === true
-  const tokenOf = (token: number): number => (token < 2 ? token : token === record?.token ? 3 : 2)
-  const inNumbers = (actor: Actor): Actor => {
-    if (actor.state === undefined) return actor
-    const isPending = actor.state === 'pending'
-    const until = isPending ? (numbers[actor.until] ?? 0) : last(actor.until)
-    const token = tokenOf(actor.token)
-    if (!isLost(rules, record, actor)) return { ...actor, token, until }
-    const parts = actor.parts.map((each, part): Progress => {
-      if (each === 'sent') return each
-      const isOpen = each === 'unanswered' && actor.phase === 'working' && !(isPending && isOver(actor.until, part))
-      return isOpen ? each : 'confirmed'
-    })
-    if (parts.every(each => each === 'confirmed')) return idle
-    return { ...actor, until, parts, ...(isPending ? { token: 2, applied: unused } : { token }) }
+  const names: Names = {
+    own: until => numbers[until] ?? 0,
+    last: (until, part) => numbers[lastOpen(passed, until, part)] ?? 0,
+    token: token => (token < 2 ? token : token === state.record?.token ? 3 : 2),
   }
   return {
-    ...state,
-    passed: passed.filter((_, number) => number === 0 || numbers[number] !== 0),
-    record: record && { ...record, token: tokenOf(record.token), until: last(record.until) },
-    actors: state.actors.map(inNumbers),
-    parts: state.parts.map((part: Part, number) =>
-      part.tombstone === 'none' ? part : { ...part, tombstoneOf: last(part.tombstoneOf, number) },
+    record:
+      state.record &&
+      withUntil({ ...state.record, token: names.token(state.record.token) }, names.last(state.record.until)),
+    parts: mapped(state.parts, (part, number) => named(part, names, number)),
+    writes: mapped(writes, write =>
+      withUntil(write, write.step === 'apply' ? names.own(write.until) : names.last(write.until, write.part)),
     ),
-    writes: kept.map(write => ({
-      ...write,
-      until: write.step === 'apply' ? (numbers[write.until] ?? 0) : last(write.until, write.part),
-    })),
+    actors: mapped(state.actors, actor =>
+      actor.state === undefined ? actor : inNames(rules, current, { actor, names }),
+    ),
+    passed: passed.length === 1 ? passed : passed.filter((_, number) => number === 0 || numbers[number] !== 0),
+    wasApplied: state.wasApplied,
   }
+}
+
+/** What claims and deadlines are called from now on. */
+interface Names {
+  readonly own: (until: number) => number
+  /** The last deadline up to this one that has not passed at a participant, or anywhere. */
+  readonly last: (until: number, part?: number) => number
+  readonly token: (token: number) => number
+}
+
+/** The same list where nothing of it changes: most states share most of their parts. */
+function mapped<T>(list: readonly T[], change: (each: T, at: number) => T): readonly T[] {
+  let isChanged = false
+  const next = list.map((each, at) => {
+    const other = change(each, at)
+    if (other !== each) isChanged = true
+    return other
+  })
+  return isChanged ? next : list
+}
+
+const withUntil = <T extends { readonly until: number }>(each: T, until: number): T =>
+  each.until === until ? each : { ...each, until }
+
+function named(part: Part, { last }: Names, number: number): Part {
+  if (part.tombstoneOf === 0) return part
+  const tombstoneOf = last(part.tombstoneOf, number)
+  return tombstoneOf === part.tombstoneOf ? part : { ...part, tombstoneOf }
+}
+
+function inNames(
+  rules: Rules,
+  { record, passed }: State,
+  { actor, names }: { readonly actor: Actor; readonly names: Names },
+): Actor {
+  const isPending = actor.state === 'pending'
+  const until = isPending ? names.own(actor.until) : names.last(actor.until)
+  const token = names.token(actor.token)
+  if (!isLost(rules, record, actor))
+    return token === actor.token && until === actor.until ? actor : { ...actor, token, until }
+  // Nothing that it knows leads to anything, and it sends again only where it may.
+  const isOver = (part: number): boolean =>
+    isPending && rules.steps.apply.checksDeadline && passed[actor.until]?.[part] === true
+  const parts = actor.parts.map((each, part): Progress => {
+    if (each === 'sent') return each
+    return each === 'unanswered' && actor.phase === 'working' && !isOver(part) ? each : 'confirmed'
+  })
+  if (parts.every(each => each === 'confirmed')) return idle
+  return { ...actor, until, parts, ...(isPending ? { token: 2, applied: unused } : { token }) }
 }
 
 /** Whether it will not match any more, whatever else comes. */
@@ -77,7 +115,6 @@ function numbersOf(passed: Passed): number[] {
   })
 }
 
-/** The last deadline up to this one that has not passed at a participant, or anywhere. */
 function lastOpen(passed: Passed, until: number, part?: number): number {
   for (let number = until; number > 0; number--) {
     if (part === undefined ? passed[number]?.includes(false) : passed[number]?.[part] === false) return number

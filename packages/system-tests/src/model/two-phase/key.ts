@@ -58,14 +58,12 @@ function textIn(isSwapped: boolean, state: State, partCodes: readonly number[]):
   let head = (wasApplied ? 1 : 0) + (record?.leaseRuns ? 2 : 0) + (record?.isStuck ? 4 : 0)
   head = (head * smallMax + small(passed.length)) * 7 + ofState(record?.state)
   if (record) head = (head * smallMax + small(record.token)) * smallMax + small(record.until)
-  const codes = [head]
-  for (const code of isSwapped ? partCodes.toReversed() : partCodes) codes.push(code)
-  const actorCodes = actors.map((_, number) => codeOfActor(state, number, isSwapped))
-  for (const code of actorCodes.sort(ascending)) codes.push(code)
+  const actorCodes = actors.map((_, number) => codeOfActor(state, number, isSwapped)).sort(ascending)
   const late: number[] = []
   for (const write of writes) if (write.by === undefined) late.push(codeOfWrite(write, isSwapped))
-  for (const code of late.sort(ascending)) codes.push(code)
-  return textOf(codes)
+  const ordered = isSwapped ? partCodes.toReversed() : partCodes
+  // A late write's code is small, and the others are so many as there are always.
+  return textOf([head, ...ordered, ...actorCodes]) + String.fromCharCode(...late.sort(ascending))
 }
 
 const ascending = (one: number, other: number): number => one - other

@@ -6,6 +6,7 @@ import type {
   TransitionRule,
   WorkRule,
 } from '@strata/consistency/two-phase-commit'
+import type { Circumstance } from './model.ts'
 import type { Rules } from './rules.ts'
 
 type Change = (rules: Rules) => Rules
@@ -33,8 +34,10 @@ export interface Mistake {
   readonly change: Change
   /** What comes of it. */
   readonly symptom: string
-  /** As many as it takes at most. */
+  /** How many it takes at most. */
   readonly faults: number
+  /** Where it shows; anywhere unless this is said. */
+  readonly among?: readonly Circumstance[]
 }
 
 const twice = 'a participant is applied twice, or reversed twice'
@@ -47,15 +50,21 @@ const noEnd = 'does not end any more, though nothing goes wrong'
 
 const mistake = (name: string, change: Change, symptom: string): Mistake => ({ name, change, symptom, faults: 1 })
 
-/** One that nobody sees as long as no two things go wrong at once. */
-const rare = (name: string, change: Change, symptom: string): Mistake => ({ name, change, symptom, faults: 2 })
+/** One that nobody sees as long as no two things go wrong. */
+const rare = (name: string, change: Change, symptom: string): Mistake => ({
+  name,
+  change,
+  symptom,
+  faults: 2,
+  among: ['both can'],
+})
 
 const forgetful: Change = rules => ({
   ...rules,
   tombstones: { ...rules.tombstones, outlivesWrites: false },
 })
 
-/** Mistakes that somebody may make in the table: each is one field. */
+/** Mistakes that somebody may make, in the table by one field or beside it. */
 export const mistakes: readonly Mistake[] = [
   mistake('an apply does not look for a tombstone', step('apply', { refusedByTombstone: false }), canceledByHalves),
   mistake('an apply does not look at the clock', step('apply', { checksDeadline: false }), canceledByHalves),

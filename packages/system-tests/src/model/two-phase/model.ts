@@ -1,6 +1,7 @@
 import type { Model, Move } from '../exploration.ts'
 import { actorMoves } from './actors.ts'
 import { canonical } from './canonical.ts'
+import { all } from './changes.ts'
 import { keyOf } from './key.ts'
 import type { Rules } from './rules.ts'
 import { isEnded } from './servers.ts'
@@ -16,33 +17,35 @@ const sound: Part = {
   tombstoneOf: 0,
 }
 
-/** The second participant, as a transaction may find it. */
+/** How a transaction may find its participants: the first is always sound, the second as it says here. */
 const others = {
   'both can': sound,
   'one must not': { ...sound, guardHolds: false },
   'one is missing': { ...sound, exists: false },
 } as const
 
+export type Circumstance = keyof typeof others
+
+export const circumstances: readonly Circumstance[] = ['both can', 'one must not', 'one is missing']
+
 /**
- * One transaction of two participants, its three actors (each may run it, take it over and recover it, one may cancel it), and up to so
- * many faults: crashes, leases that run out under their holder, clocks that differ, answers and writes lost, writes that come at any
- * time later.
+ * One transaction of two participants, and three actors, each of which may run it, take it over and recover it, cancel it, and resolve it
+ * as a person. Faults are crashes, leases that run out under their holder, clocks that differ, renewals, and answers that are lost:
+ * what was sent may come at any time later. Somebody may make a document that is missing.
  */
-export function twoPhaseModel(rules: Rules): Model<State | 'start'> {
+export function twoPhaseModel(rules: Rules, among: readonly Circumstance[] = circumstances): Model<State | 'start'> {
   return {
     start: 'start',
     key: state => (state === 'start' ? state : keyOf(state)),
-    moves: (state, canFail) => (state === 'start' ? starts() : moves(rules, state, canFail)),
+    moves: (state, canFail) => (state === 'start' ? starts(among) : moves(rules, state, canFail)),
     violation: state => (state === 'start' ? undefined : violation(state)),
     isEnd: state => state !== 'start' && isEnded(state.record?.state),
   }
 }
 
-const all = <T>(value: T): T[] => Array.from({ length: partsCount }, () => value)
-
-function* starts(): Generator<Move<State>> {
-  for (const [label, other] of Object.entries(others)) {
-    const parts = Array.from({ length: partsCount }, (_, part) => (part === 0 ? sound : other))
+function* starts(among: readonly Circumstance[]): Generator<Move<State>> {
+  for (const label of among) {
+    const parts = Array.from({ length: partsCount }, (_, part) => (part === 0 ? sound : others[label]))
     const actors = Array.from({ length: actorsCount }, () => idle)
     yield {
       label,

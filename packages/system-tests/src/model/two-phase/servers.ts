@@ -66,12 +66,15 @@ const cleared = ({ isClearingTold }: Rules, part: Part, until: number): Part => 
 })
 
 /** Whether whatever it has to tell the record's server is going to be refused, always. */
-export function isLost({ transitions, work }: Rules, record: Record | undefined, actor: Actor): boolean {
-  if (record === undefined || actor.state === undefined) return false
+export function isLost(
+  { transitions, work }: Rules,
+  record: Record | undefined,
+  { phase, state, token }: Actor,
+): boolean {
+  if (record === undefined || state === undefined || token === record.token) return false
   const isChecked = (name: TransitionName | undefined): boolean =>
     name === undefined || transitions[name].token === 'checked'
-  if (actor.token === record.token) return false
-  if (actor.phase === 'resolving') return isChecked('resolve')
-  const { confirmed, refused } = work[actor.state] ?? {}
+  if (phase === 'resolving') return isChecked('resolve')
+  const { confirmed, refused } = work[state] ?? {}
   return isChecked(confirmed) && isChecked(refused) && isChecked('renew')
 }
