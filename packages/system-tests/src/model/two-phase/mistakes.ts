@@ -50,14 +50,11 @@ const noEnd = 'does not end any more, though nothing goes wrong'
 
 const mistake = (name: string, change: Change, symptom: string): Mistake => ({ name, change, symptom, faults: 1 })
 
+/** Found sooner where it is not looked for elsewhere. */
+const withSound = (one: Mistake): Mistake => ({ ...one, among: ['both can'] })
+
 /** One that nobody sees as long as no two things go wrong. */
-const rare = (name: string, change: Change, symptom: string): Mistake => ({
-  name,
-  change,
-  symptom,
-  faults: 2,
-  among: ['both can'],
-})
+const rare = (name: string, change: Change, symptom: string): Mistake => withSound({ name, change, symptom, faults: 2 })
 
 const forgetful: Change = rules => ({
   ...rules,
@@ -88,7 +85,7 @@ export const mistakes: readonly Mistake[] = [
   mistake('nobody takes over', transition('take-over', { from: [] }), noEnd),
   mistake('whoever takes over gets no new token', transition('take-over', { token: 'checked' }), noEnd),
   mistake('a renewal brings it back to pending', transition('renew', { to: 'pending' }), both),
-  mistake('a renewal asks for no token', transition('renew', { token: 'none' }), canceledByHalves),
+  withSound(mistake('a renewal asks for no token', transition('renew', { token: 'none' }), canceledByHalves)),
   mistake('what is in force can be canceled by a renewal', transition('renew', { to: 'canceling' }), both),
   mistake('a renewal puts off nothing for others', rules => ({ ...rules, isRenewalTold: false }), canceledByHalves),
   mistake('a person does not wait', rules => ({ ...rules, isPersonPatient: false }), canceledByHalves),

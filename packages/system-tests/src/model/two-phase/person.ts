@@ -18,7 +18,7 @@ export function* sticking(state: State, number: number): Generator<Move<State>> 
   yield move(`${nameOf(number)} notes that it is stuck`, withActor(stuck, number, idle))
 }
 
-/** A person, having corrected the documents, claims what is stuck and clears them of it. */
+/** A person claims what is stuck, and clears the documents of it. */
 export function* resolving(rules: Rules, state: State, number: number): Generator<Move<State>> {
   const { record, parts, passed } = state
   if (!record?.isStuck || !recordAfter(rules, 'take-over', { record, token: 0, until: 0 })) return

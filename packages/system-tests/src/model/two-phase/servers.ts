@@ -57,7 +57,7 @@ export function partsAfter(rules: Rules, state: State, write: Write): State['par
   return state.parts.map((each, at) => (at === number ? changed : each))
 }
 
-/** Nothing of the transaction is in force there: a person has seen to it. */
+/** A person is told of what is left there, and undoes it: it counts as done at once. */
 const cleared = ({ isClearingTold }: Rules, part: Part, until: number): Part => ({
   ...part,
   effect: 0,

@@ -14,7 +14,7 @@ export interface Part {
 
 /** A write of a participant's document that has been sent, and has not come. */
 export interface Write {
-  /** `clear` is that of a person, who has corrected what the document has of the transaction. */
+  /** `clear` is that of a person, who is told of the update that it leaves, and undoes it. */
   readonly step: StepName | 'clear'
   readonly part: number
   /** The deadline of an `apply`; of another step the last deadline that its tombstone outlives. */
