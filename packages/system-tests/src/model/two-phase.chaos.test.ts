@@ -22,6 +22,7 @@ describe('the table of two-phase commit', () => {
       const { states, moves, violation } = explore(twoPhaseModel(rulesOf(protocol), among), faults)
       console.info(`${states} states, ${moves} moves`)
       expect(violation).toBeUndefined()
+      expect(states).toBeGreaterThan(50_000)
     },
     longestMs,
   )
