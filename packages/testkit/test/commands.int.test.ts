@@ -59,4 +59,12 @@ describe.each(['mongoUrl', 'mongoLbUrl'] as const)('a command by way of %s', key
     expect(error).toMatchObject({ name: 'MongoServerError', code: 11_602 })
     expect(applied).toBe(1)
   })
+
+  test('comes late', async () => {
+    const begun = performance.now()
+    const { error, applied } = await inserting(target(), { kind: 'delay', ms: 200 })
+    expect(performance.now() - begun).toBeGreaterThan(190)
+    expect(error).toMatchObject({ acknowledged: true })
+    expect(applied).toBe(1)
+  })
 })

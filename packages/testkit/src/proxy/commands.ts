@@ -1,4 +1,5 @@
 import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Document } from 'mongodb'
 import { LOOPBACK } from '../servers/port.ts'
 import { listen } from './listen.ts'
@@ -16,12 +17,14 @@ export interface SeenCommand {
  * What becomes of one command. `cut-before`: the connection breaks and the server never sees it. `cut-after`: the server does
  * it, and the connection breaks instead of carrying the reply. `drop-reply`: the server does it and the reply never
  * comes; the connection stays open and carries whatever follows. `replace-reply`: the server does it, and the driver reads
- * `document` as the reply. `onReply` is called when the server's reply has come, and is kept back.
+ * `document` as the reply. `delay`: the server sees it so many milliseconds later. `onReply` is called when the server's reply has come,
+ * and is kept back.
  */
 export type CommandFault =
   | { readonly kind: 'cut-before' | 'cut-after' }
   | { readonly kind: 'drop-reply'; readonly onReply?: () => void }
   | { readonly kind: 'replace-reply'; readonly document: Document }
+  | { readonly kind: 'delay'; readonly ms: number }
 
 /** A running proxy that breaks single commands. */
 export interface CommandProxy extends AsyncDisposable {
@@ -72,6 +75,7 @@ function relay(client: Socket, backend: Socket, faultOf: (command: SeenCommand) 
       cut()
       return nothing
     }
+    if (fault?.kind === 'delay') return sleep(fault.ms, message, { ref: false })
     if (fault) broken.set(requestId, fault)
     return message
   })

@@ -13,8 +13,8 @@ export interface WireHeader {
   readonly responseTo: number
 }
 
-/** Returns the message to send on instead; the same one to leave it as it is. */
-export type MessageRewrite = (message: Buffer, header: WireHeader) => Buffer
+/** Returns the message to send on instead; the same one to leave it as it is; a promise of one to keep it, and all after it, until then. */
+export type MessageRewrite = (message: Buffer, header: WireHeader) => Buffer | Promise<Buffer>
 
 /**
  * A stream of MongoDB wire messages: whatever way TCP has cut the bytes up, `rewrite` sees each message whole and in
@@ -34,20 +34,23 @@ export function wireMessages(rewrite: MessageRewrite): Transform {
     if ((parts[0]?.length ?? 0) < HEADER_BYTES) parts = [Buffer.concat(parts)]
     return parts[0]?.readInt32LE(0)
   }
+  const pass = async (stream: Transform): Promise<void> => {
+    for (let size = nextLength(); size !== undefined; size = nextLength()) {
+      if (size < HEADER_BYTES || size > MESSAGE_BYTES_MAX) {
+        throw new Error(`A wire message of ${size} bytes: this is not MongoDB's protocol`)
+      }
+      if (size > length) break
+      const message = take(size)
+      const sent = rewrite(message, { requestId: message.readInt32LE(4), responseTo: message.readInt32LE(8) })
+      // Most are not kept, and go on in the same turn.
+      stream.push(sent instanceof Promise ? await sent : sent)
+    }
+  }
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       parts.push(chunk)
       length += chunk.length
-      for (let size = nextLength(); size !== undefined; size = nextLength()) {
-        if (size < HEADER_BYTES || size > MESSAGE_BYTES_MAX) {
-          done(new Error(`A wire message of ${size} bytes: this is not MongoDB's protocol`))
-          return
-        }
-        if (size > length) break
-        const message = take(size)
-        this.push(rewrite(message, { requestId: message.readInt32LE(4), responseTo: message.readInt32LE(8) }))
-      }
-      done()
+      pass(this).then(() => done(), done)
     },
   })
 }
