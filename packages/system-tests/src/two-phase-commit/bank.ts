@@ -9,8 +9,10 @@ import {
   transferOf,
 } from '@strata/consistency/two-phase-commit'
 import { createDbContext, type DbContext, hasCode } from '@strata/db-context'
-import { mongoDatasource } from '@strata/mongo'
+import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
+import { until } from '@strata/testkit'
 import type { Verb } from './faults.ts'
+import type { Account } from './history.ts'
 import type { TransferPlan } from './plan.ts'
 
 export const names = { accounts: 'accounts', records: 'strata.transactions' } as const
@@ -22,6 +24,8 @@ export interface Place {
   readonly name: string
   /** Short, so that a round is. */
   readonly leaseMs: number
+  /** Knows the accounts by another name, as another version may, and so not what takes part in any record. */
+  readonly isStranger?: boolean
   /** Other rules than the engine's own, for showing what one is there for. */
   readonly protocol?: Protocol
 }
@@ -41,11 +45,17 @@ export class Bank implements AsyncDisposable {
   readonly transfer: TransferDefinition
   readonly accounts: Participant
   readonly #db: DbContext
+  readonly #store: MongoDatasource
 
-  constructor({ mongo, name, leaseMs, protocol }: Place) {
-    const store = mongoDatasource({ name: 'bank', url: mongo, database: name, appName: name, pool: { serviceMax: 4 } })
+  constructor({ mongo, name, leaseMs, protocol, isStranger = false }: Place) {
+    const store = mongoDatasource({ name: 'bank', url: mongo, database: name, appName: name, pool: { serviceMax: 12 } })
+    this.#store = store
     this.#db = createDbContext({ datasources: [store], levels: { max: 1 }, report: silent })
-    this.accounts = defineParticipant({ name: 'accounts', datasource: store, collection: names.accounts })
+    this.accounts = defineParticipant({
+      name: isStranger ? 'strange' : 'accounts',
+      datasource: store,
+      collection: names.accounts,
+    })
     this.transfer = transferOf({ accounts: this.accounts, field: 'balance' })
     this.commits = createTwoPhaseCommit({
       db: this.#db,
@@ -60,9 +70,48 @@ export class Bank implements AsyncDisposable {
 
   /** What a coordinator does with all of them, until it is gone or has nothing more to do. */
   async act(verb: Verb, plans: readonly TransferPlan[], onEnd: (told: Told) => void): Promise<void> {
-    if (verb === 'run') await this.run(plans, onEnd)
-    else if (verb === 'cancel') await this.#cancel(plans, onEnd)
-    else for (;;) await this.commits.recover()
+    if (verb === 'recover') for (;;) await this.commits.recover()
+    const acts: Readonly<Record<typeof verb, () => Promise<unknown>>> = {
+      run: () => this.run(plans, onEnd),
+      cancel: () => this.#cancel(plans, onEnd),
+      stop: () => this.#stop(plans),
+      resolve: () => this.resolve(onEnd),
+    }
+    await acts[verb]()
+  }
+
+  /** Runs all at the same time, and is stopped amid that. */
+  async #stop(plans: readonly TransferPlan[]): Promise<void> {
+    const running = Promise.allSettled(plans.map(({ id, ...input }) => this.commits.run(this.transfer, { id, input })))
+    const isBegun = async () => (await this.commits.list()).length === plans.length
+    await until(isBegun, { deadlineMs: 30_000, message: 'all transfers to be begun' })
+    await this.commits.stop({ deadlineMs: 100 })
+    await running
+  }
+
+  /** As a person does: corrects the documents, then resolves. What meanwhile is not stuck any more is left. */
+  async resolve(onEnd: (told: Told) => void): Promise<void> {
+    for (const { id, state } of await this.commits.list({ stuck: true })) {
+      const as = state === 'applied' ? 'done' : 'canceled'
+      if (as === 'canceled') await this.#undo(id)
+      try {
+        onEnd({ id, state: (await this.commits.resolve(id, { as, by: 'the rig' })).state })
+      } catch (error) {
+        if (!hasCode(error, 'TWO_PHASE_NOT_STUCK')) throw error
+      }
+    }
+  }
+
+  /** The amount and its entry in one write: whoever takes it up before it is resolved must find both, or neither. */
+  async #undo(id: string): Promise<void> {
+    const accounts = this.#store.service.collection<Account>(names.accounts)
+    for (const { _id, pendingTransactions = [] } of await accounts.find({ 'pendingTransactions.id': id }).toArray()) {
+      const entry = pendingTransactions.find(each => each.id === id)
+      await accounts.updateOne(
+        { _id, 'pendingTransactions.id': id },
+        { $inc: { balance: -(entry?.delta.balance ?? 0) }, $pull: { pendingTransactions: { id } } },
+      )
+    }
   }
 
   async #cancel(plans: readonly TransferPlan[], onEnd: (told: Told) => void): Promise<void> {
@@ -74,7 +123,11 @@ export class Bank implements AsyncDisposable {
 
   /** Runs all to their ends, one after the other. */
   async run(plans: readonly TransferPlan[], onEnd: (told: Told) => void = silent): Promise<void> {
-    for (const plan of plans) onEnd({ id: plan.id, state: await this.#runOne(plan) })
+    for (const plan of plans) {
+      const state = await this.#runOne(plan)
+      // One for which only time is missing is told of before its end.
+      if (state === 'done' || state === 'canceled') onEnd({ id: plan.id, state })
+    }
   }
 
   /** As its error says: again, under its id. On a busy machine a lease this short may be over before anything is done. */

@@ -1,82 +1,122 @@
-import type { CommandFault, SeenCommand } from '@strata/testkit'
-import { names } from './bank.ts'
+import type { CommandFault } from '@strata/testkit'
+import type { NetworkName } from './network.ts'
+import {
+  type IsWrite,
+  isApply,
+  isBar,
+  isClearing,
+  isInsert,
+  isLetGo,
+  isMove,
+  isRelease,
+  isRenewal,
+  isReverse,
+  isStuck,
+  isTakeOver,
+} from './writes.ts'
 
-export type Verb = 'run' | 'cancel' | 'recover'
+/** What the one that is killed does: `recover` takes up what another has left, `stop` runs and is stopped, `resolve` is a person. */
+export type Verb = 'run' | 'cancel' | 'recover' | 'stop' | 'resolve'
 
-/** A coordinator is killed at one of the writes that a transaction consists of. */
-export interface TwoPhaseFault {
+/** In which state another has left a transaction. */
+export type LeftState = 'pending' | 'applied' | 'canceling'
+
+/** How a round comes to a write that not every run of a transfer comes to. */
+export interface Scene {
+  readonly verb: Verb
+  /** Somebody has left one in one of these states, drawn. */
+  readonly left?: readonly [LeftState, ...LeftState[]]
+  /** The one that is killed knows no participant of the accounts' name, as one of another version. */
+  readonly isStranger?: true
+  /** What becomes of its updates of participants meanwhile. */
+  readonly network?: NetworkName
+  /** The first transfer is to an account that there is not. */
+  readonly isMissing?: true
+}
+
+/** A coordinator, or a person's process, is killed at one of the writes that a transaction consists of. */
+export interface TwoPhaseFault extends Scene {
   readonly name: string
   /** What happens, in a sentence for the page. */
   readonly about: string
-  /** What the coordinator does: `recover` takes up what another has left. */
-  readonly verb: Verb
   /** The write. */
-  isStep(command: SeenCommand): boolean
+  readonly isStep: IsWrite
   /** Before the server has seen it, or after it has done it and before the process knows. */
   readonly when: 'before' | 'after'
   /** Drawn at which time that it comes to the step: so often at most, since every round has to come to it. */
   readonly timesMax: number
 }
 
-const isInsert = ({ name, document }: SeenCommand) => name === 'insert' && document()['insert'] === names.records
+const anyState = ['pending', 'applied', 'canceling'] as const
 
-/** A write of a record that sets this state. */
-const isMove = (state: string) => (command: SeenCommand) => {
-  if (command.name !== 'findAndModify') return false
-  const { findAndModify, update } = command.document()
-  if (findAndModify !== names.records || !Array.isArray(update)) return false
-  return update.some(stage => stage.$set?.state === state)
-}
+const recovers: Scene = { verb: 'recover', left: anyState }
+const cancels: Scene = { verb: 'cancel' }
+const isSlow: Scene = { verb: 'run', network: 'slow' }
+const parks: Scene = { verb: 'run', isMissing: true }
+const isLost: Scene = { verb: 'run', network: 'away' }
+const stops: Scene = { verb: 'stop', network: 'slow' }
+const isStrange: Scene = { ...recovers, isStranger: true }
+const resolves: Scene = { verb: 'resolve', left: anyState }
+const resolvesPending: Scene = { verb: 'resolve', left: ['pending'] }
 
-/** A write of a record that gives a claim, and changes nothing else. */
-const isTakeOver = ({ name, document }: SeenCommand) => {
-  if (name !== 'findAndModify') return false
-  const { findAndModify, update } = document()
-  if (findAndModify !== names.records || !Array.isArray(update)) return false
-  return update.some(stage => stage.$set?.token) && !update.some(stage => stage.$set?.state)
-}
-
-type Update = { readonly u: Readonly<Record<string, Readonly<Record<string, unknown>>>> | readonly object[] }
-
-const updatesOf = (command: SeenCommand) => (command.document()['updates'] ?? []) as readonly Update[]
-
-/** A write of a document that takes part. */
-const isWrite = (is: (update: Update['u']) => boolean) => (command: SeenCommand) =>
-  command.name === 'update' &&
-  command.document()['update'] === names.accounts &&
-  updatesOf(command).some(({ u }) => is(u))
-
-const isPipelineOf = (update: Update['u'], removes: boolean) =>
-  Array.isArray(update) && JSON.stringify(update).includes('pendingTransactions') === removes
-
-export const isApply = isWrite(update => 'pendingTransactions' in Object(Object(update)['$push']))
-
-const steps: readonly [name: string, what: string, isStep: TwoPhaseFault['isStep'], timesMax: number, verb?: Verb][] = [
+const writes: readonly [name: string, what: string, isStep: IsWrite, timesMax: number, scene?: Scene][] = [
   ['record', 'the record of a transaction', isInsert, 3],
   ['start', 'the claim of one that was submitted', isMove('pending'), 1],
-  ['take-over', 'the claim of what another has left', isTakeOver, 1, 'recover'],
-  ['cancel', 'what cancels it from outside', isMove('canceling'), 4, 'cancel'],
+  ['take-over', 'the claim of what another has left', isTakeOver, 1, recovers],
+  ['renew', 'the renewal of its claim', isRenewal, 4, isSlow],
+  ['cancel', 'what cancels it from outside', isMove('canceling'), 4, cancels],
   ['apply', "a participant's update", isApply, 6],
   ['commit', 'what puts it in force', isMove('applied'), 2],
-  ['release', 'a release of a participant', isWrite(update => isPipelineOf(update, true)), 4],
+  ['release', 'a release of a participant', isRelease, 4],
   ['finish', 'the end of one that is in force', isMove('done'), 2],
   ['abandon', 'what cancels it, since a guard has failed', isMove('canceling'), 2],
-  ['reverse', 'what undoes an update', isWrite(update => 'pendingTransactions' in Object(Object(update)['$pull'])), 2],
-  ['bar', 'the tombstone of what was not applied', isWrite(update => isPipelineOf(update, false)), 2],
+  ['reverse', 'what undoes an update', isReverse, 2],
+  ['bar', 'the tombstone of what was not applied', isBar, 2],
   ['close', 'the end of one that was canceled', isMove('canceled'), 2],
+  ['park', 'that it lets go of one for which only time is missing', isLetGo, 1, parks],
+  ['interrupt', 'that it lets go of one whose participants do not answer', isLetGo, 1, isLost],
+  ['stop', 'that it lets go, since it is stopped', isLetGo, 2, stops],
+  ['stick', 'that it lets go of one for a person to look at', isStuck, 1, isStrange],
+  ['resolve-claim', 'the claim of one that is stuck', isTakeOver, 1, resolves],
+  ['resolve-cancel', 'what cancels one that is stuck', isMove('canceling'), 1, resolvesPending],
+  ['resolve-clear', 'what clears a document of one that is stuck', isClearing, 2, resolves],
+  [
+    'resolve-end',
+    'the end of one that is stuck',
+    command => isMove('done')(command) || isMove('canceled')(command),
+    1,
+    resolves,
+  ],
 ]
 
 /** All durable writes of the protocol, before and after. */
-export const killFaults: readonly TwoPhaseFault[] = steps.flatMap(([name, what, isStep, timesMax, verb = 'run']) =>
-  (['before', 'after'] as const).map(when => ({
-    name: `two-phase-${name}-${when}`,
-    about: `A coordinator is killed ${when === 'before' ? 'before it writes' : 'when it has written'} ${what}`,
-    verb,
-    isStep,
-    when,
-    timesMax,
-  })),
+export const killFaults: readonly TwoPhaseFault[] = writes.flatMap(
+  ([name, what, isStep, timesMax, scene = { verb: 'run' }]) =>
+    (['before', 'after'] as const).map(when => ({
+      ...scene,
+      name: `two-phase-${name}-${when}`,
+      about: `A ${scene.verb === 'resolve' ? "person's process" : 'coordinator'} is killed ${when === 'before' ? 'before it writes' : 'when it has written'} ${what}`,
+      isStep,
+      when,
+      timesMax,
+    })),
 )
+
+const leaving = (name: LeftState, isStep: IsWrite, timesMax: number): TwoPhaseFault => ({
+  name: `left ${name}`,
+  about: `A coordinator leaves a transaction that is ${name}`,
+  verb: 'run',
+  isStep,
+  when: 'after',
+  timesMax,
+})
+
+/** How what is taken over, or resolved, comes to be. */
+export const leavings: Readonly<Record<LeftState, TwoPhaseFault>> = {
+  pending: leaving('pending', isApply, 2),
+  applied: leaving('applied', isMove('applied'), 2),
+  canceling: leaving('canceling', isMove('canceling'), 2),
+}
 
 /** An update that was sent arrives only when its transaction has been canceled, before and after the deadline it carries. */
 export const lateFault = {
@@ -88,6 +128,6 @@ export const lateFault = {
 export const twoPhaseFaults: readonly Pick<TwoPhaseFault, 'name' | 'about'>[] = [...killFaults, lateFault]
 
 /** What becomes of the write at which the process is killed. */
-export const faultAt = ({ when }: TwoPhaseFault): CommandFault => ({
+export const faultAt = ({ when }: Pick<TwoPhaseFault, 'when'>): CommandFault => ({
   kind: when === 'before' ? 'cut-before' : 'drop-reply',
 })

@@ -4,9 +4,9 @@ import type { Protocol } from '@strata/consistency/two-phase-commit'
 import { type CommandFault, type SeenCommand, startCommandProxy, until } from '@strata/testkit'
 import type { Filter, UpdateFilter } from 'mongodb'
 import { Bank, names } from './bank.ts'
-import { isApply } from './faults.ts'
 import type { Account, TwoPhaseHistory } from './history.ts'
-import { Table } from './kill-round.ts'
+import { Table } from './table.ts'
+import { isApply } from './writes.ts'
 
 export interface LateRoundOptions {
   readonly mongo: string

@@ -4,6 +4,7 @@ import { type CommandFault, type Seed, type SeenCommand, spawnNode, startCommand
 import type { Place, Told } from './bank.ts'
 import { Bank } from './bank.ts'
 import { faultAt, type TwoPhaseFault } from './faults.ts'
+import { networks } from './network.ts'
 import type { TransferPlan } from './plan.ts'
 import type { Order } from './process/coordinator.ts'
 
@@ -28,12 +29,13 @@ export async function strike({ place, fault, seed, plans, as }: Striking): Promi
   await using undo = new AsyncDisposableStack()
   const struck = Promise.withResolvers<void>()
   let left = seed.integer(1, fault.timesMax)
+  const network = fault.network && networks[fault.network](seed)
   const breaks = (command: SeenCommand): CommandFault | undefined => {
     // What it sends in the time until it is killed must not arrive either: it is gone.
     if (left <= 0) return { kind: 'cut-before' }
-    if (!fault.isStep(command)) return undefined
+    if (!fault.isStep(command)) return network?.(command)
     left -= 1
-    if (left > 0) return undefined
+    if (left > 0) return network?.(command)
     struck.resolve()
     return faultAt(fault)
   }
