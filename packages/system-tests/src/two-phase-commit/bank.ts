@@ -24,6 +24,8 @@ export interface Place {
   readonly name: string
   /** Short, so that a round is. */
   readonly leaseMs: number
+  /** Default 0: nothing is waited for longer than a lease. */
+  readonly clockSkewMs?: number
   /** Knows the accounts by another name, as another version may, and so not what takes part in any record. */
   readonly isStranger?: boolean
   /** Other rules than the engine's own, for showing what one is there for. */
@@ -47,7 +49,7 @@ export class Bank implements AsyncDisposable {
   readonly #db: DbContext
   readonly #store: MongoDatasource
 
-  constructor({ mongo, name, leaseMs, protocol, isStranger = false }: Place) {
+  constructor({ mongo, name, leaseMs, clockSkewMs = 0, protocol, isStranger = false }: Place) {
     const store = mongoDatasource({ name: 'bank', url: mongo, database: name, appName: name, pool: { serviceMax: 12 } })
     this.#store = store
     this.#db = createDbContext({ datasources: [store], levels: { max: 1 }, report: silent })
@@ -62,7 +64,7 @@ export class Bank implements AsyncDisposable {
       datasource: store,
       definitions: [this.transfer],
       leaseMs,
-      clockSkewMs: 0,
+      clockSkewMs,
       report: silent,
       ...(protocol && { protocol }),
     })

@@ -19,9 +19,18 @@ export interface KillRoundOptions {
 const transfers = 4
 const leaseMs = 600
 
+/** For so long what could come late to a document that is missing is waited for: a busy machine takes longer than a lease to come to it. */
+const missingMs = 3000
+
 /** One write, one seed: a process is gone there, and two others end everything, at the same time, while sums are read. */
 export async function playKill({ fault, seed, mongo, as, protocol }: KillRoundOptions): Promise<TwoPhaseHistory> {
-  const place = { mongo, name: `two-phase-${randomUUID().slice(0, 8)}`, leaseMs, ...(protocol && { protocol }) }
+  const place = {
+    mongo,
+    name: `two-phase-${randomUUID().slice(0, 8)}`,
+    leaseMs,
+    ...(fault.isMissing && { clockSkewMs: missingMs }),
+    ...(protocol && { protocol }),
+  }
   await using table = await Table.open(place)
   const plans = drawTransfers(seed, { transfers, isMissing: fault.isMissing === true })
   const reading = table.read()
