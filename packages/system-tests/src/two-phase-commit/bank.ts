@@ -9,10 +9,9 @@ import {
   transferOf,
 } from '@strata/consistency/two-phase-commit'
 import { createDbContext, type DbContext, hasCode } from '@strata/db-context'
-import { type MongoDatasource, mongoDatasource } from '@strata/mongo'
+import { mongoDatasource } from '@strata/mongo'
 import { until } from '@strata/testkit'
 import type { Verb } from './faults.ts'
-import type { Account } from './history.ts'
 import type { TransferPlan } from './plan.ts'
 
 export const names = { accounts: 'accounts', records: 'strata.transactions' } as const
@@ -47,11 +46,9 @@ export class Bank implements AsyncDisposable {
   readonly transfer: TransferDefinition
   readonly accounts: Participant
   readonly #db: DbContext
-  readonly #store: MongoDatasource
 
   constructor({ mongo, name, leaseMs, clockSkewMs = 0, protocol, isStranger = false }: Place) {
     const store = mongoDatasource({ name: 'bank', url: mongo, database: name, appName: name, pool: { serviceMax: 12 } })
-    this.#store = store
     this.#db = createDbContext({ datasources: [store], levels: { max: 1 }, report: silent })
     this.accounts = defineParticipant({
       name: isStranger ? 'strange' : 'accounts',
@@ -91,28 +88,15 @@ export class Bank implements AsyncDisposable {
     await running
   }
 
-  /** As a person does: corrects the documents, then resolves. What meanwhile is not stuck any more is left. */
+  /** As a person does with what is stuck. What meanwhile is not any more is left. */
   async resolve(onEnd: (told: Told) => void): Promise<void> {
     for (const { id, state } of await this.commits.list({ stuck: true })) {
       const as = state === 'applied' ? 'done' : 'canceled'
-      if (as === 'canceled') await this.#undo(id)
       try {
         onEnd({ id, state: (await this.commits.resolve(id, { as, by: 'the rig' })).state })
       } catch (error) {
         if (!hasCode(error, 'TWO_PHASE_NOT_STUCK')) throw error
       }
-    }
-  }
-
-  /** The amount and its entry in one write: whoever takes it up before it is resolved must find both, or neither. */
-  async #undo(id: string): Promise<void> {
-    const accounts = this.#store.service.collection<Account>(names.accounts)
-    for (const { _id, pendingTransactions = [] } of await accounts.find({ 'pendingTransactions.id': id }).toArray()) {
-      const entry = pendingTransactions.find(each => each.id === id)
-      await accounts.updateOne(
-        { _id, 'pendingTransactions.id': id },
-        { $inc: { balance: -(entry?.delta.balance ?? 0) }, $pull: { pendingTransactions: { id } } },
-      )
     }
   }
 

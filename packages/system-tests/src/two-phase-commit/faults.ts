@@ -8,6 +8,7 @@ import {
   isInsert,
   isLetGo,
   isMove,
+  isNote,
   isRelease,
   isRenewal,
   isReverse,
@@ -57,6 +58,7 @@ const isLost: Scene = { verb: 'run', network: 'away' }
 const stops: Scene = { verb: 'stop', network: 'slow' }
 const isStrange: Scene = { ...recovers, isStranger: true }
 const resolves: Scene = { verb: 'resolve', left: anyState }
+const resolvesBegun: Scene = { verb: 'resolve', left: ['applied', 'canceling'] }
 const resolvesPending: Scene = { verb: 'resolve', left: ['pending'] }
 
 const writes: readonly [name: string, what: string, isStep: IsWrite, timesMax: number, scene?: Scene][] = [
@@ -79,13 +81,14 @@ const writes: readonly [name: string, what: string, isStep: IsWrite, timesMax: n
   ['stick', 'that it lets go of one for a person to look at', isStuck, 1, isStrange],
   ['resolve-claim', 'the claim of one that is stuck', isTakeOver, 1, resolves],
   ['resolve-cancel', 'what cancels one that is stuck', isMove('canceling'), 1, resolvesPending],
-  ['resolve-clear', 'what clears a document of one that is stuck', isClearing, 2, resolves],
+  ['resolve-note', 'which documents have the update of one that is stuck', isNote, 1, resolves],
+  ['resolve-clear', 'what clears a document of one that is stuck', isClearing, 2, resolvesBegun],
   [
     'resolve-end',
     'the end of one that is stuck',
     command => isMove('done')(command) || isMove('canceled')(command),
     1,
-    resolves,
+    resolvesBegun,
   ],
 ]
 

@@ -6,7 +6,7 @@ import type { TransferPlan } from './plan.ts'
 export interface Account {
   readonly _id: string
   readonly balance: number
-  readonly pendingTransactions?: readonly { readonly id: string; readonly delta: { readonly balance?: number } }[]
+  readonly pendingTransactions?: readonly { readonly id: string }[]
 }
 
 /** Everything known of one round. */

@@ -33,16 +33,21 @@ export async function playKill({ fault, seed, mongo, as, protocol }: KillRoundOp
   }
   await using table = await Table.open(place)
   const plans = drawTransfers(seed, { transfers, isMissing: fault.isMissing === true })
-  const reading = table.read()
+  let reading = table.read()
   const told = await leave(table, { fault, seed, place, plans })
   const tell = (each: Told) => void told.push(each)
   const at = { ...place, ...(fault.isStranger && { isStranger: true }) }
+  const sums: number[] = []
+  // Until what is resolved has been corrected its sum is not whole.
+  if (fault.verb === 'resolve') sums.push(...(await reading()))
   for (const each of await strike({ place: at, fault, seed, plans, as })) tell(each)
   if (fault.verb === 'resolve') await table.resolve(tell)
   await Promise.all([table.recover(0), table.recover(1)])
+  await table.correct(plans)
+  if (fault.verb === 'resolve') reading = table.read()
   // As its callers would: the same ids again.
   await table.banks[0].run(plans, tell)
-  const sums = await reading()
+  sums.push(...(await reading()))
   return await table.history({ plans, told, sums })
 }
 

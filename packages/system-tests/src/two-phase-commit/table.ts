@@ -67,6 +67,19 @@ export class Table implements AsyncDisposable {
     await until(isResolved, { deadlineMs: quietMsMax, message: 'nothing to be stuck', everyMs: 50 })
   }
 
+  /** Takes what a person was told to be left on documents from them; once, when all has ended. */
+  async correct(plans: readonly TransferPlan[]): Promise<void> {
+    const accounts = this.client.db(this.#place.name).collection<Account>(names.accounts)
+    for (const { id, state, resolved } of await this.banks[0].commits.list()) {
+      const plan = plans.find(each => each.id === id)
+      if (!plan || !resolved || state !== 'canceled') continue
+      for (const { id: account } of resolved.left) {
+        const by = account === plan.from ? plan.amount : -plan.amount
+        await accounts.updateOne({ _id: String(account) }, { $inc: { balance: by } })
+      }
+    }
+  }
+
   /** Reads the sum of what is visible again and again. @returns what ends it, and gives the sums */
   read(): () => Promise<number[]> {
     const sums: number[] = []
