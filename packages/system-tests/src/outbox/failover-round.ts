@@ -52,25 +52,14 @@ export async function playFailover(options: FailoverRoundOptions): Promise<Outbo
   const mend = await load.runDuring(async () => {
     const first = seed.integer(5, 40)
     await until(() => station.arrived >= first, { deadlineMs: strikeMsMax, message: `${first} jobs`, everyMs: 2 })
-    return rig ? await replacePrimary(rig, fault, seed) : await pair?.failOver(name, seed)
+    return fault.how === 'redis-failed-over'
+      ? await pair?.failOver(name, seed)
+      : await rig?.replacePrimary(fault.how, seed)
   })
   await mend?.()
   await station.settle({ lost: pair?.missing })
   const history = await station.history(load.told, publishers * batchMax)
   return pair ? { ...history, ...(await pair.seen(history)) } : history
-}
-
-/** Resolves when there is another primary, with what is to be done afterwards. */
-async function replacePrimary(rig: Rig, { how }: FailoverFault, seed: Seed): Promise<() => Promise<void>> {
-  const before = await rig.primary()
-  if (how === 'primary-killed') before.kill('SIGKILL')
-  else await rig.stepDown(seed.integer(0, 1) === 1)
-  const isReplaced = async () => (await rig.primary().catch(() => before)) !== before
-  await until(isReplaced, { deadlineMs: strikeMsMax, message: 'another primary', everyMs: 50 })
-  return async () => {
-    if (how === 'primary-killed') await before.restart()
-    await rig.untilSettled()
-  }
 }
 
 /** Transactions that begin for as long as something happens, and a while after it. */

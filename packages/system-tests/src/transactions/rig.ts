@@ -1,12 +1,18 @@
 import {
   type LoadBalancedProxy,
   type Member,
+  type Seed,
   type ServerHandle,
   startLoadBalancedProxy,
   startMongo,
   until,
 } from '@strata/testkit'
 import { type Document, MongoClient } from 'mongodb'
+
+/** How a primary comes to be one no more. */
+export type PrimaryEnd = 'primary-killed' | 'primary-stepped-down'
+
+const replaceMsMax = 60_000
 
 /** Servers that one round after the other is played on, with the test commands that fail points need. */
 export class Rig implements AsyncDisposable {
@@ -80,6 +86,19 @@ export class Rig implements AsyncDisposable {
   async stepDown(waits: boolean): Promise<void> {
     const order = { replSetStepDown: 10, secondaryCatchUpPeriodSecs: waits ? 5 : 0, force: !waits }
     await this.outside.db('admin').command(order)
+  }
+
+  /** Resolves when there is another primary, with what is to be done afterwards. */
+  async replacePrimary(how: PrimaryEnd, seed: Seed): Promise<() => Promise<void>> {
+    const before = await this.primary()
+    if (how === 'primary-killed') before.kill('SIGKILL')
+    else await this.stepDown(seed.integer(0, 1) === 1)
+    const isReplaced = async () => (await this.primary().catch(() => before)) !== before
+    await until(isReplaced, { deadlineMs: replaceMsMax, message: 'another primary', everyMs: 50 })
+    return async () => {
+      if (how === 'primary-killed') await before.restart()
+      await this.untilSettled()
+    }
   }
 
   /** Resolves when all members are up and one is the primary. */

@@ -1,4 +1,5 @@
 import type { CommandFault } from '@strata/testkit'
+import type { PrimaryEnd } from '../transactions/rig.ts'
 import type { NetworkName } from './network.ts'
 import {
   type IsWrite,
@@ -128,7 +129,30 @@ export const lateFault = {
     "A participant's update is sent by a coordinator that is gone, and arrives when its transaction has been canceled",
 } as const
 
-export const twoPhaseFaults: readonly Pick<TwoPhaseFault, 'name' | 'about'>[] = [...killFaults, lateFault]
+export interface FailoverFault {
+  readonly name: string
+  readonly about: string
+  readonly how: PrimaryEnd
+}
+
+export const failoverFaults: readonly FailoverFault[] = [
+  {
+    name: 'two-phase-primary-killed',
+    about: 'Of three servers the primary is killed while transactions run and others recover',
+    how: 'primary-killed',
+  },
+  {
+    name: 'two-phase-primary-stepped-down',
+    about: 'Of three servers the primary steps down meanwhile, with or without a word to the others',
+    how: 'primary-stepped-down',
+  },
+]
+
+export const twoPhaseFaults: readonly Pick<TwoPhaseFault, 'name' | 'about'>[] = [
+  ...killFaults,
+  lateFault,
+  ...failoverFaults,
+]
 
 /** What becomes of the write at which the process is killed. */
 export const faultAt = ({ when }: Pick<TwoPhaseFault, 'when'>): CommandFault => ({

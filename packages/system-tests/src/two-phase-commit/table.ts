@@ -105,7 +105,7 @@ export class Table implements AsyncDisposable {
     const { taken } = await commits.recover()
     return {
       ...of,
-      transactions: await commits.list(),
+      transactions: await commits.list({ limit: 1000 }),
       accounts: await this.client.db(this.#place.name).collection<Account>(names.accounts).find().toArray(),
       takenAgain: taken,
     }

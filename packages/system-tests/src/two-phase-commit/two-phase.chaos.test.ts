@@ -1,10 +1,13 @@
 import { type Protocol, protocol } from '@strata/consistency/two-phase-commit'
 import { seeded } from '@strata/testkit'
-import { expect, inject, test } from 'vitest'
+import { afterAll, expect, inject, test } from 'vitest'
+import { CrewPool } from '../chaos/crew-pool.ts'
 import { readSelection } from '../chaos/selection.ts'
 import { everyFault } from '../every-fault.ts'
+import { Rig } from '../transactions/rig.ts'
 import { findBreaches } from './checker.ts'
-import { killFaults, lateFault, twoPhaseFaults } from './faults.ts'
+import { playFailover } from './failover-round.ts'
+import { failoverFaults, killFaults, lateFault, twoPhaseFaults } from './faults.ts'
 import { playKill } from './kill-round.ts'
 import { playLate } from './late-round.ts'
 
@@ -15,7 +18,8 @@ const roundMsMax = 300_000
 const mongo = inject('mongoUrl')
 
 const rounds = seeds.flatMap(seed => killFaults.filter(isChosen).map(fault => [fault.name, seed.value, fault] as const))
-if (rounds.length === 0 && !isChosen(lateFault)) test.skip('the fault that was named is another suite’s')
+if (rounds.length === 0 && !isChosen(lateFault) && !failoverFaults.some(isChosen))
+  test.skip('the fault that was named is another suite’s')
 
 /** In the short form most are cut off where the whole one kills a process: a process takes seconds to start. */
 const killed = new Set(['two-phase-apply-after', 'two-phase-commit-after'])
@@ -27,6 +31,24 @@ test.concurrent.each(rounds)(
     const history = await playKill({ fault, seed: seeded(value), mongo, as })
     expect(findBreaches(history)).toEqual([])
     expect(history.transactions.map(({ state }) => state)).toContain(fault.verb === 'cancel' ? 'canceled' : 'done')
+  },
+  roundMsMax,
+)
+
+/** Servers for one round at a time: a failover is one for all that use them. */
+const rigs = new CrewPool(isWhole ? 2 : 1, () => Rig.start(3))
+afterAll(() => rigs.stop())
+
+const replaced = seeds.flatMap(seed =>
+  failoverFaults.filter(isChosen).map(fault => [fault.name, seed.value, fault] as const),
+)
+
+test.concurrent.each(replaced)(
+  '%s, seed %i',
+  async (_, value, fault) => {
+    const history = await rigs.use(rig => playFailover({ fault, seed: seeded(value), rig }))
+    expect(findBreaches(history)).toEqual([])
+    expect(history.transactions.map(({ state }) => state)).toContain('done')
   },
   roundMsMax,
 )
