@@ -1,10 +1,11 @@
 import { claimOf, isHeldBy } from './claim.ts'
 import { isMet, type Known, knownOf } from './knowledge.ts'
+import type { Plain } from './port.ts'
 import type { Cause, TransactionRecord } from './record.ts'
 import { type Engine, stepMsOf } from './settings.ts'
 import { type StepEnd, takeStep } from './steps.ts'
 import { isEnd, type TransitionName, type WorkRule } from './table.ts'
-import { readRecord, transitHeld } from './transition.ts'
+import { letGo, readRecord, transitHeld } from './transition.ts'
 
 /** How far somebody who held a claim has brought a transaction. */
 export interface Drive {
@@ -191,11 +192,8 @@ export class Coordinator {
     return { record: await this.#letGo(record, {}), how: 'parked' }
   }
 
-  /** Gives the claim back, so that whoever looks next has it. What was sent under it goes by its own deadline. */
-  async #letGo(record: TransactionRecord, set: object): Promise<TransactionRecord> {
-    const mine = { _id: record._id, token: record.token, state: record.state }
-    const update = [{ $set: { ...set, touchedAt: '$$NOW', owner: '$$REMOVE', until: '$$REMOVE' } }]
-    return ((await this.#engine.store.records.change(mine, update)) ?? record) as TransactionRecord
+  async #letGo(record: TransactionRecord, set: Plain): Promise<TransactionRecord> {
+    return (await letGo(this.#engine, record, set)) ?? record
   }
 }
 

@@ -36,6 +36,10 @@ export const twoPhaseErrors = {
   },
   TWO_PHASE_NOT_DONE: { ...refused, when: 'A transaction was to be reversed that is not `done`' },
   TWO_PHASE_NOT_FOUND: { ...refused, when: 'No transaction has this id, or its window is over' },
+  TWO_PHASE_NOT_SETTLED: {
+    ...later,
+    when: 'A transaction was to be resolved while an update that was sent for it may still arrive: after its lease and `clockSkewMs`',
+  },
   TWO_PHASE_NOT_STUCK: {
     ...refused,
     when: 'A transaction was to be resolved that is not stuck, or to an end that its state does not allow',

@@ -106,6 +106,8 @@ export interface Tombstone {
   readonly outcome: EndState
   /** A write that may come late comes before this, on the clock of that server. */
   readonly until: Date
+  /** Its update was in place when a person resolved it. */
+  readonly isLeft?: true
 }
 
 /** What a transaction has on a participant's document while it is under way. */

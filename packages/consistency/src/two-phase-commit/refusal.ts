@@ -6,7 +6,7 @@ import { hasCode } from '@strata/db-context'
  */
 const passing = new Set([
   6, 7, 13, 18, 24, 43, 46, 50, 63, 64, 67, 89, 91, 112, 117, 133, 134, 146, 150, 175, 189, 202, 211, 216, 225, 234,
-  246, 251, 262, 290, 317, 358, 391, 9001, 10_058, 10_107, 11_600, 11_601, 11_602, 13_388, 13_435, 13_436, 14_031,
+  246, 251, 262, 290, 317, 358, 388, 391, 9001, 10_058, 10_107, 11_600, 11_601, 11_602, 13_388, 13_435, 13_436, 14_031,
 ])
 
 const passingLabels = ['RetryableWriteError', 'TransientTransactionError', 'RetryableError', 'SystemOverloadedError']

@@ -3,11 +3,11 @@ import { consistencyError } from '../errors.ts'
 import { claimOf } from './claim.ts'
 import { orInterrupted } from './interrupted.ts'
 import { existing } from './opening.ts'
-import { faultOf, keyOf, type Resolution, recordVersion, type TransactionRecord } from './record.ts'
+import { faultOf, keyOf, type Resolution, recordVersion, type Tombstone, type TransactionRecord } from './record.ts'
 import type { Engine } from './settings.ts'
 import { entriesField, tombstonesField } from './step-statement.ts'
 import { type EndState, isEnd, resolutions, transactionStates } from './table.ts'
-import { transit } from './transition.ts'
+import { letGo, transit } from './transition.ts'
 import { unreadable } from './unreadable.ts'
 
 export interface Resolve extends Resolution {
@@ -20,7 +20,7 @@ export interface Resolve extends Resolution {
  * Ends one that is stuck, and notes the documents that still had its update: those are a person's from then on. Where it is interrupted
  * it may be done again.
  *
- * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_FOUND, TWO_PHASE_DEFINITION_UNKNOWN, TWO_PHASE_RECORD_INVALID, TWO_PHASE_INTERRUPTED
+ * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_SETTLED, TWO_PHASE_NOT_FOUND, TWO_PHASE_DEFINITION_UNKNOWN, TWO_PHASE_RECORD_INVALID, TWO_PHASE_INTERRUPTED
  */
 export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Promise<TransactionRecord> {
   const found = await existing(engine, id)
@@ -32,10 +32,20 @@ export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Pr
   const places = placesOf(engine, found)
   return await orInterrupted({ id, state: found.state }, async () => {
     const record = await claimed(engine, found, isKnown)
-    if (!record || !(await noteLeft(engine, record, places))) throw notStuck(found, as)
-    for (const place of places) await clear(engine, { place, record, as })
+    if (!record) throw notStuck(found, as)
+    if (!isSettled(engine, record)) {
+      await letGo(engine, record, {})
+      throw notSettled(engine, record)
+    }
+    const left = await clearAll(engine, places, { record, as })
     const resolved = { by, ...(note === undefined ? {} : { note }) }
-    const at = { id, claim: claimOf(record), to: as, set: { resolved }, ...(isKnown ? {} : { from: found.state }) }
+    const at = {
+      id,
+      claim: claimOf(record),
+      to: as,
+      set: { resolved, left },
+      ...(isKnown ? {} : { from: found.state }),
+    }
     const ended = await transit(engine, 'resolve', at)
     if (!ended) throw notStuck(record, as)
     return ended
@@ -80,39 +90,41 @@ async function claimed(engine: Engine, found: TransactionRecord, isKnown: boolea
   return await transit(engine, 'cancel', { id, claim: { owner: randomUUID() }, set })
 }
 
-/** Before it is taken away: after that nobody could tell. @returns false where the claim is another's */
-async function noteLeft(
-  { store }: Engine,
-  { _id, token }: TransactionRecord,
-  places: readonly Place[],
-): Promise<boolean> {
-  const looks = places.map(async ({ documents, id, index, key }) => {
-    const found = await documents.aggregate([{ $match: { _id: { $eq: id }, [`${entriesField}.key`]: key } }])
-    return found.length > 0 ? [index] : []
-  })
-  const left = (await Promise.all(looks)).flat()
-  const all = { $setUnion: [{ $ifNull: ['$left', []] }, { $literal: left }] }
-  return (await store.records.change({ _id, token }, [{ $set: { left: all } }])) !== null
-}
+/** Whether no `apply` can come late any more, to a document that is not there yet, or after it was cleared. */
+const isSettled = ({ clockSkewMs }: Engine, { applyUntil, touchedAt }: TransactionRecord): boolean =>
+  applyUntil === undefined || touchedAt.getTime() > applyUntil.getTime() + clockSkewMs
 
 interface Clearing {
-  readonly place: Place
   readonly record: TransactionRecord
   readonly as: EndState
 }
 
+/** @returns the numbers of the parts whose update was in place, and has not come into force */
+async function clearAll(engine: Engine, places: readonly Place[], clearing: Clearing): Promise<number[]> {
+  const left: number[] = []
+  for (const place of places) {
+    const wasInPlace = await clear(engine, place, clearing)
+    if (wasInPlace && clearing.as === 'canceled') left.push(place.index)
+  }
+  return left
+}
+
 /**
- * Takes the entry from a document, without any effect. While an `apply` may still be under way it leaves a tombstone; not later, since it
- * may be the tombstone that a document has no room for, or that its schema refuses.
+ * Takes the entry from a document, without any effect, and notes there that it did: a reverse that is under way comes before that one
+ * write or finds nothing, and whoever resolves it again after a crash finds the note.
+ *
+ * @returns whether it was there
  */
-async function clear({ clockSkewMs }: Engine, { place: { documents, id, key }, record, as }: Clearing): Promise<void> {
-  const { _id, applyUntil, touchedAt } = record
-  const isPast = applyUntil === undefined || touchedAt.getTime() > applyUntil.getTime() + clockSkewMs
-  const tombstone = { key, id: _id, outcome: as, until: applyUntil }
-  await documents.update(
-    { _id: { $eq: id } },
-    { $pull: { [entriesField]: { key } }, ...(isPast ? {} : { $push: { [tombstonesField]: tombstone } }) },
+async function clear({ windowMs }: Engine, { documents, id, key }: Place, { record, as }: Clearing): Promise<boolean> {
+  const until = new Date(record.touchedAt.getTime() + windowMs)
+  const note: Tombstone = { key, id: record._id, outcome: as, until, isLeft: true }
+  const isTaken = await documents.update(
+    { _id: { $eq: id }, [`${entriesField}.key`]: key },
+    { $pull: { [entriesField]: { key } }, $push: { [tombstonesField]: note } },
   )
+  if (isTaken) return true
+  const noted = { [tombstonesField]: { $elemMatch: { key, isLeft: true } } }
+  return (await documents.aggregate([{ $match: { _id: { $eq: id }, ...noted } }, { $project: { _id: 1 } }])).length > 0
 }
 
 function notStuck({ _id: id, state, stuck }: TransactionRecord, as: EndState) {
@@ -120,4 +132,14 @@ function notStuck({ _id: id, state, stuck }: TransactionRecord, as: EndState) {
   return consistencyError('TWO_PHASE_NOT_STUCK', `Transaction ${id} is ${String(state)} and ${why}`, {
     details: { id, state, as, isEnd: isEnd(state) },
   })
+}
+
+function notSettled({ clockSkewMs }: Engine, { _id: id, state, applyUntil, touchedAt }: TransactionRecord) {
+  const leftMs = (applyUntil?.getTime() ?? 0) + clockSkewMs - touchedAt.getTime()
+  return consistencyError(
+    'TWO_PHASE_NOT_SETTLED',
+    `Transaction ${id} is ${state}, and an update that was sent for it may still arrive within ${leftMs} ms: resolve it after that, if it ` +
+      'is still stuck',
+    { details: { id, state, leftMs } },
+  )
 }

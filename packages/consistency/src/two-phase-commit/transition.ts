@@ -51,6 +51,12 @@ export async function readRecord({ store }: Pick<Engine, 'store'>, id: string): 
   return (record ?? null) as TransactionRecord | null
 }
 
+/** Gives a claim back, so that whoever looks next has it. What was sent under it goes by its own deadline. @returns null for a claim that is lost */
+export async function letGo({ store }: Engine, { _id, token, state }: TransactionRecord, set: Plain) {
+  const update = [{ $set: { ...set, touchedAt: '$$NOW', owner: '$$REMOVE', until: '$$REMOVE' } }]
+  return (await store.records.change({ _id, token, state }, update)) as TransactionRecord | null
+}
+
 const never = new Date(0)
 
 /** By the server's clock. One that ends later than any lease can was given by a clock that has been set back since. */

@@ -107,9 +107,10 @@ export interface TwoPhaseCommit extends AsyncDisposable {
   /** How many have not ended, by state, and how old the oldest is. */
   inDoubt(): Promise<InDoubt[]>
   /**
-   * A person's decision on one that is stuck, having corrected its documents: what it still has on them is removed without any effect.
+   * A person's decision on one that is stuck: what it still has on documents is removed without any effect, and `resolved.left` names
+   * those that the person has to correct then, since nobody touches them for it any more.
    *
-   * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_FOUND, TWO_PHASE_ID_INVALID, TWO_PHASE_DEFINITION_UNKNOWN (`not-applied`: this process has
+   * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_SETTLED, TWO_PHASE_NOT_FOUND, TWO_PHASE_ID_INVALID, TWO_PHASE_DEFINITION_UNKNOWN (`not-applied`: this process has
    * none that uses one of the participants), TWO_PHASE_INTERRUPTED (`unknown`: do it again)
    */
   resolve(id: string, options: Omit<Resolve, 'id'>): Promise<TwoPhaseTransaction>

@@ -99,12 +99,12 @@ describe('what the server will always refuse cancels', () => {
           validator: { $jsonSchema: { additionalProperties: false, properties: { _id: {}, balance: {} } } },
         }),
     ],
-    ['a document that is full', () => plain().updateOne({ _id: 'B' }, { $set: { text: 'x'.repeat(2 ** 24 - 60) } })],
-  ])('%s, once no write can come late', async (_, prepare) => {
+    ['a document that is full', () => plain().insertOne({ _id: 'C', balance: 0, text: 'x'.repeat(2 ** 24 - 60) })],
+  ])('%s, once no write can come late', async (what, prepare) => {
     const one = await engine()
     await fill()
     await prepare()
-    const input = { from: 'A', to: 'B', amount: 5 }
+    const input = { from: 'A', to: what.endsWith('full') ? 'C' : 'B', amount: 5 }
     const begun = await one.commits.run(one.transfer, { id: 't', input, deadlineMs: 2000 })
     expect(begun.outcome).toBe('not-applied')
     expect(await ended(one)).toMatchObject({ state: 'canceled', cause: { code: 'TWO_PHASE_STEP_REFUSED' } })

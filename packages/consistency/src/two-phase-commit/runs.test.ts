@@ -4,9 +4,8 @@ import { accounts, clockSkewMs, leaseMs, transfer } from '../../test/two-phase-c
 import { createEngine } from './engine.ts'
 import { submit } from './opening.ts'
 import { orderOf } from './parts.ts'
-import { resolve } from './resolving.ts'
 import { Runs } from './runs.ts'
-import { readRecord, transit } from './transition.ts'
+import { readRecord } from './transition.ts'
 
 /** An engine over two accounts, which sends nothing after so many statements of the kind. */
 function bench(kind = '', last = Number.POSITIVE_INFINITY) {
@@ -24,18 +23,6 @@ function bench(kind = '', last = Number.POSITIVE_INFINITY) {
   return { engine, memory, submitted }
 }
 
-test('one that is resolved is canceled before its documents are cleared, so that a crash amid that leaves nothing in between', async () => {
-  const { engine, memory, submitted } = bench(`update ${accounts.collection}`, 1)
-  await submitted()
-  await transit(engine, 'start', { id: 't', claim: { owner: 'one' } })
-  Object.assign(memory.collection('records')[0] ?? {}, { stuck: { code: 'X', message: '' }, until: new Date(0) })
-  await expect(resolve(engine, { id: 't', as: 'canceled', by: 'me' })).rejects.toMatchObject({
-    code: 'TWO_PHASE_INTERRUPTED',
-    outcome: 'unknown',
-  })
-  expect(await readRecord(engine, 't')).toMatchObject({ state: 'canceling' })
-})
-
 test('an engine that is stopped takes nothing up', async () => {
   const { engine, submitted } = bench()
   const runs = new Runs(engine)
@@ -49,20 +36,6 @@ test('stopping ends within its deadline, whatever it waits for', async () => {
   const { engine } = bench()
   const never = new Promise(() => {})
   await new Runs(engine).stop(50, never)
-})
-
-test('one that names a participant of another process is not resolved here, and nothing is done', async () => {
-  const { engine, memory, submitted } = bench()
-  const { parts } = await submitted()
-  const stuck = { code: 'X', message: '' }
-  const kept = parts.map((part, index) => (index === 1 ? { ...part, participant: 'other' } : part))
-  Object.assign(memory.collection('records')[0] ?? {}, { stuck, state: 'canceling', parts: kept })
-  const before = structuredClone(memory.collection('records'))
-  await expect(resolve(engine, { id: 't', as: 'canceled', by: 'me' })).rejects.toMatchObject({
-    code: 'TWO_PHASE_DEFINITION_UNKNOWN',
-    outcome: 'not-applied',
-  })
-  expect(memory.collection('records')).toEqual(before)
 })
 
 test('what the database says of a statement is nothing about a transaction that has begun', async () => {
