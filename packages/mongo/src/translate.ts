@@ -1,4 +1,5 @@
 import { type Activity, dbContextError, type Outcome, type StrataError } from '@strata/db-context'
+import { MongoServerError, type MongoWriteConcernError } from 'mongodb'
 import { codeOf, hasName, isServerError, isWaitQueueTimeout } from './classify.ts'
 import { mongoError } from './errors.ts'
 import { sessionTaken } from './session-taken.ts'
@@ -39,13 +40,24 @@ export function isUnconfirmed(error: unknown): boolean {
   return isWriteConcernError(error) && (code === maxTimeExpired || code === writeConcernTimeout)
 }
 
+/**
+ * The server's refusal of a write, as a duplicate key, where no majority was there in time either: of an answer that says both the driver
+ * throws the second alone, with the first inside. Taken for a write that was applied, it would tell two inserts of one key that they are it.
+ */
+export function refusalIn(error: unknown): unknown {
+  if (!isWriteConcernError(error)) return error
+  const { writeErrors } = (error as MongoWriteConcernError).result
+  return Array.isArray(writeErrors) && writeErrors.length > 0 ? new MongoServerError(writeErrors[0]) : error
+}
+
 const isWriteConcernError = (error: unknown) => hasName(error, 'MongoWriteConcernError')
 
 /**
  * Gives the bounds that are ours their own errors; whatever else the server or the driver says stays as it is, labels and
  * all.
  */
-export function translate(error: unknown, sent: Sent): unknown {
+export function translate(thrown: unknown, sent: Sent): unknown {
+  const error = refusalIn(thrown)
   if (isWaitQueueTimeout(error)) return poolTimeout(sent.what, sent.activity, error)
   if (hasName(error, 'MongoServerSelectionError')) return serverUnreachable(sent.what, error)
   if (hasName(error, 'MongoNotConnectedError')) return stopped(sent.what, { cause: error, outcome: 'not-applied' })

@@ -80,6 +80,29 @@ describe('a write that is applied while its majority is late', () => {
     expect(result).toMatchObject(expected)
   })
 
+  it.each([
+    ['insertOne', 11_000, () => items().insertOne({ _id: 1 })],
+    ['updateOne', 14, () => items().updateOne({ _id: 3 }, { $inc: { text: 1 } })],
+    ['updateMany', 14, () => items().updateMany({ _id: 3 }, { $inc: { text: 1 } })],
+    ['findOneAndUpdate', 14, () => items().findOneAndUpdate({ _id: 3 }, { $inc: { text: 1 } })],
+  ])('%s that is refused while its majority is late has not been applied', async (_, code, write) => {
+    const outside = harness.plain.db(harness.database).collection<Item>('items')
+    await outside.insertOne({ _id: 3, text: 'a' }, { writeConcern: { w: 3 } })
+    // What is refused waits for the majority of what came before it.
+    const error = await withoutMajority(async release => {
+      await outside.updateOne({ _id: 3 }, { $set: { seen: true } }, { writeConcern: { w: 1 } })
+      const written = harness.db.run<unknown>(write).then(
+        value => ({ value }),
+        thrown => thrown,
+      )
+      const told = await Promise.race([written, until(isConfirming, { deadlineMs: 8000, message: '' }).catch(() => '')])
+      await release()
+      return told === undefined ? await written : told
+    })
+    await outside.deleteOne({ _id: 3 })
+    expect(error).toMatchObject({ name: 'MongoServerError', code })
+  })
+
   it('has counted each increment once', async () => {
     expect(await harness.db.run(() => items().find().toArray())).toEqual([{ _id: 1, n: 5 }])
   })

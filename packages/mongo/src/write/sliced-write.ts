@@ -4,7 +4,7 @@ import { classify, isServerError } from '../classify.ts'
 import type { MongoBinding } from '../door.ts'
 import { countSlice, measured } from '../metrics.ts'
 import { type Call, invoke, type MongoTarget, whatOf } from '../statement/call.ts'
-import { isTimeLimit, isUnconfirmed, type TimeLimit, translate } from '../translate.ts'
+import { isTimeLimit, isUnconfirmed, refusalIn, type TimeLimit, translate } from '../translate.ts'
 import { isUnacknowledged } from './acknowledged.ts'
 import { confirm } from './confirm.ts'
 import {
@@ -153,7 +153,8 @@ class SlicedWrite {
     try {
       const run = () => target.pool.send(target.activity, () => invoke(call, target, limit))
       return { value: await measured(call, target.activity, run) }
-    } catch (error) {
+    } catch (thrown) {
+      const error = refusalIn(thrown)
       if (isUnconfirmed(error)) return { value: await confirm(call, target, { error, election }) }
       if (isTimeLimit(error) && (slice.onExpiry === 'again' || slice.onExpiry === 'lock')) {
         countSlice(call, target.activity, slice.onExpiry)
