@@ -63,6 +63,8 @@ export interface TransactionRecord {
   /** Parts, by number, of which the only claim there has been knows that their documents did not exist. */
   readonly missing?: readonly number[]
   readonly stuck?: Cause & { readonly at: Date }
+  /** What a person has decided, and may not be carried out yet. */
+  readonly resolving?: Resolution & { readonly id: string; readonly as: EndState }
   readonly resolved?: Resolution
   /** Parts, by number, whose update was in place when a person resolved it. */
   readonly left?: readonly number[]

@@ -5,7 +5,9 @@ import { createEngine } from './engine.ts'
 import { submit } from './opening.ts'
 import { orderOf } from './parts.ts'
 import { keyOf, type TransactionRecord } from './record.ts'
+import { recover } from './recovery.ts'
 import { resolve } from './resolving.ts'
+import { Runs } from './runs.ts'
 import { transit } from './transition.ts'
 
 const stuck = { code: 'TWO_PHASE_STEP_REFUSED', message: '' }
@@ -71,6 +73,18 @@ test('whoever resolves it again after a crash is told of what was in place befor
   killAfter(Number.POSITIVE_INFINITY)
   later()
   expect(await resolve(engine, canceled)).toMatchObject({ state: 'canceled', left: [0] })
+})
+
+test('recovery carries out what a person had decided who was killed amid it', async () => {
+  const { engine, memory, record, later, killAfter } = await begun({ state: 'canceling' })
+  later()
+  killAfter(1)
+  await expect(resolve(engine, canceled)).rejects.toMatchObject({ code: 'TWO_PHASE_INTERRUPTED' })
+  killAfter(Number.POSITIVE_INFINITY)
+  later()
+  expect(await recover(engine, new Runs(engine), {})).toMatchObject({ taken: 1, canceled: 1 })
+  expect(record()).toMatchObject({ state: 'canceled', resolved: { by: 'me' }, left: [0] })
+  expect(memory.collection(accounts.collection)).toMatchObject([{ balance: 90 }, { balance: 0 }])
 })
 
 test('of what is in force nothing is left to be corrected', async () => {

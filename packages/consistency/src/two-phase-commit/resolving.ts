@@ -18,39 +18,50 @@ export interface Resolve extends Resolution {
 
 /**
  * Ends one that is stuck, and notes the documents that still had its update: those are a person's from then on. Where it is interrupted
- * it may be done again.
+ * it may be done again, and recovery goes on with it.
  *
- * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_SETTLED, TWO_PHASE_NOT_FOUND, TWO_PHASE_DEFINITION_UNKNOWN, TWO_PHASE_RECORD_INVALID, TWO_PHASE_INTERRUPTED
+ * @throws TWO_PHASE_NOT_STUCK, TWO_PHASE_NOT_SETTLED, TWO_PHASE_NOT_FOUND, TWO_PHASE_DEFINITION_UNKNOWN, TWO_PHASE_RECORD_INVALID,
+ * TWO_PHASE_INTERRUPTED
  */
 export async function resolve(engine: Engine, { id, as, by, note }: Resolve): Promise<TransactionRecord> {
   const found = await existing(engine, id)
   // What another version has written only that one knows how to take away.
   if (found.v !== recordVersion) throw unreadable(id, faultOf(found) ?? '', 'not-applied')
-  const isKnown = transactionStates.includes(found.state)
-  const may = isKnown ? found.stuck && resolutions[found.state]?.includes(as) : isEnd(as)
-  if (!may) throw notStuck(found, as)
-  const places = placesOf(engine, found)
+  const isKnown = isKnownState(found)
+  const isLeft = found.stuck ?? found.resolving
+  if (!(isKnown ? isLeft && resolutions[found.state]?.includes(as) : isEnd(as))) throw notStuck(found, as)
+  placesOf(engine, found)
   return await orInterrupted({ id, state: found.state }, async () => {
-    const record = await claimed(engine, found, isKnown)
+    const record = await claimed(engine, found)
     if (!record) throw notStuck(found, as)
     if (!isSettled(engine, record)) {
       await letGo(engine, record, {})
       throw notSettled(engine, record)
     }
-    const left = await clearAll(engine, places, { record, as })
-    const resolved = { by, ...(note === undefined ? {} : { note }) }
-    const at = {
-      id,
-      claim: claimOf(record),
-      to: as,
-      set: { resolved, left },
-      ...(isKnown ? {} : { from: found.state }),
-    }
-    const ended = await transit(engine, 'resolve', at)
+    const resolving: Resolve = { id, as, by, ...(note === undefined ? {} : { note }) }
+    const decided = await decide(engine, record, resolving)
+    const ended = decided && (await carryOut(engine, decided, resolving))
     if (!ended) throw notStuck(record, as)
     return ended
   })
 }
+
+/** Before anything is cleared: who goes on after a crash must not take for reversed what was only taken away. */
+async function decide({ store }: Engine, { _id, token }: TransactionRecord, resolving: Resolve) {
+  const decided = await store.records.change({ _id, token }, [{ $set: { resolving: { $literal: resolving } } }])
+  return decided as TransactionRecord | null
+}
+
+/** Does what a person has decided, under a claim. @returns null where that is lost @throws TWO_PHASE_DEFINITION_UNKNOWN */
+export async function carryOut(engine: Engine, record: TransactionRecord, { as, by, note }: Resolve) {
+  const left = await clearAll(engine, placesOf(engine, record), { record, as })
+  const resolved = { by, ...(note === undefined ? {} : { note }) }
+  const strange = isKnownState(record) ? {} : { from: record.state }
+  const at = { id: record._id, claim: claimOf(record), to: as, set: { resolved, left }, ...strange }
+  return await transit(engine, 'resolve', at)
+}
+
+const isKnownState = ({ state }: TransactionRecord): boolean => transactionStates.includes(state)
 
 interface Place {
   readonly documents: ReturnType<Engine['store']['participant']>
@@ -80,10 +91,10 @@ function placesOf({ participants, store }: Engine, record: TransactionRecord): P
  * What is not in force is canceled first: whoever goes on after a crash amid the clearing reverses and bars what is left, where in
  * `pending` it would come upon a tombstone that nothing accounts for. One that is `initial` has nothing on any document.
  */
-async function claimed(engine: Engine, found: TransactionRecord, isKnown: boolean): Promise<TransactionRecord | null> {
+async function claimed(engine: Engine, found: TransactionRecord): Promise<TransactionRecord | null> {
   const { _id: id, state, stuck } = found
   if (state === 'initial') return found
-  const strange = isKnown ? {} : { from: state }
+  const strange = isKnownState(found) ? {} : { from: state }
   const taken = await transit(engine, 'take-over', { id, claim: { owner: randomUUID() }, ...strange })
   if (taken?.state !== 'pending') return taken
   const set = { ...(stuck && { cause: stuck }) }

@@ -5,6 +5,7 @@ import { Coordinator, type Drive } from './coordinator.ts'
 import { interrupted, orInterrupted } from './interrupted.ts'
 import { observeEnd } from './metrics.ts'
 import type { TransactionRecord } from './record.ts'
+import { carryOut } from './resolving.ts'
 import type { Engine } from './settings.ts'
 import { isEnd } from './table.ts'
 import { readRecord, transit } from './transition.ts'
@@ -31,7 +32,7 @@ export class Runs {
   /** Works on a transaction whose claim was just granted. */
   drive(record: TransactionRecord): Promise<Drive> {
     return outside(async () => {
-      const driving = new Coordinator(this.#engine, this.#stop.signal).drive(record)
+      const driving = this.#work(record)
       this.#running.add(driving)
       try {
         const drive = await driving
@@ -41,6 +42,13 @@ export class Runs {
         this.#running.delete(driving)
       }
     })
+  }
+
+  async #work(record: TransactionRecord): Promise<Drive> {
+    const { resolving } = record
+    if (!resolving) return await new Coordinator(this.#engine, this.#stop.signal).drive(record)
+    const ended = await carryOut(this.#engine, record, resolving)
+    return ended ? { record: ended, how: 'ended' } : { record, how: 'lost' }
   }
 
   /** Claims a transaction, if nobody has it, and works on it. @returns null where somebody has */

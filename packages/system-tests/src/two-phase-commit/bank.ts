@@ -92,11 +92,17 @@ export class Bank implements AsyncDisposable {
   async resolve(onEnd: (told: Told) => void): Promise<void> {
     for (const { id, state } of await this.commits.list({ stuck: true })) {
       const as = state === 'applied' ? 'done' : 'canceled'
-      try {
-        onEnd({ id, state: (await this.commits.resolve(id, { as, by: 'the rig' })).state })
-      } catch (error) {
-        if (!hasCode(error, 'TWO_PHASE_NOT_STUCK')) throw error
+      const isOver = async () => {
+        try {
+          onEnd({ id, state: (await this.commits.resolve(id, { as, by: 'the rig' })).state })
+        } catch (error) {
+          // As its error says: again, once nothing can come late.
+          if (hasCode(error, 'TWO_PHASE_NOT_SETTLED')) return false
+          if (!hasCode(error, 'TWO_PHASE_NOT_STUCK')) throw error
+        }
+        return true
       }
+      await until(isOver, { deadlineMs: 30_000, message: `${id} to be settled` })
     }
   }
 

@@ -41,8 +41,8 @@ export async function playKill({ fault, seed, mongo, as, protocol }: KillRoundOp
   // Until what is resolved has been corrected its sum is not whole.
   if (fault.verb === 'resolve') sums.push(...(await reading()))
   for (const each of await strike({ place: at, fault, seed, plans, as })) tell(each)
-  if (fault.verb === 'resolve') await table.resolve(tell)
-  await Promise.all([table.recover(0), table.recover(1)])
+  const resolving = fault.verb === 'resolve' ? table.resolve(tell) : undefined
+  await Promise.all([resolving, table.recover(0), table.recover(1)])
   await table.correct(plans)
   if (fault.verb === 'resolve') reading = table.read()
   // As its callers would: the same ids again.

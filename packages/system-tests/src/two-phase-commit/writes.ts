@@ -33,7 +33,7 @@ const isOfClaim =
 export const isTakeOver = isOfClaim(({ token }) => token !== undefined)
 export const isRenewal = isOfClaim(({ token, until }) => token === undefined && typeof until === 'object')
 export const isLetGo = isOfClaim(({ owner, stuck }) => owner === '$$REMOVE' && stuck === undefined)
-export const isNote = isOfClaim(({ left }) => left !== undefined)
+export const isDecision = isOfClaim(({ resolving }) => resolving !== undefined)
 export const isStuck = isOfClaim(({ owner, stuck }) => owner === '$$REMOVE' && stuck !== undefined)
 
 type Update = { readonly u: Readonly<Record<string, Readonly<Record<string, unknown>>>> | readonly object[] }
