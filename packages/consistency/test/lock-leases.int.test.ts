@@ -1,26 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { createDbContext } from '@strata/db-context'
-import { mongoDatasource } from '@strata/mongo'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { Leases } from '../src/lock/leases.ts'
+import { expect, test } from 'vitest'
 import { createLock } from '../src/lock/lock.ts'
-import { MemoryLockStore } from '../src/lock/memory-store.ts'
+import { useUnits } from './lock-stage.ts'
 
-const database = `lock-leases-${randomUUID().slice(0, 8)}`
-const datasource = mongoDatasource({ name: 'main', url: inject('mongoUrl'), database })
-const db = createDbContext({ datasources: [datasource] })
-
-beforeAll(() => db.start())
-afterAll(() => db.stop())
-
-/** Leases in units of work, over a store whose answers a test can hold up. */
-function opened() {
-  const store = new MemoryLockStore()
-  const bounds = { ttlMs: 10_000, holdMsMax: 600_000, waitMs: 5000 }
-  const leases = new Leases({ db, store, scope: 'memory', owner: 'one', bounds, report: () => {} })
-  const isFree = async (key: string) => (await store.read(key))?.holder === undefined
-  return { store, leases, isFree }
-}
+const { db, datasource, opened } = useUnits(`lock-leases-${randomUUID().slice(0, 8)}`)
 
 test('a unit of work that ends while a lease is granted to it leaves no lease that nobody has', async () => {
   const { store, leases, isFree } = opened()
@@ -56,21 +39,50 @@ test('the wait for a lease is no part of holdMsMax', async () => {
   expect(held).toBe(true)
 })
 
-test('work does not begin on a lease whose first key was lost before the last one was granted', async () => {
-  const { store, leases, isFree } = opened()
+const lostBefore = { code: 'LOCK_LOST', outcome: 'not-applied', details: { reason: 'expired' } }
+
+/** A store that takes longer for one key than a lease lasts, and renews none. */
+function slowAt(slow: string) {
+  const made = opened()
+  const { store } = made
   const takeFree = store.takeFree.bind(store)
   store.takeFree = async (key, claim) => {
-    if (key === 'b') await new Promise(resolve => setTimeout(resolve, 2 * claim.ttlMs))
+    if (key === slow) await new Promise(resolve => setTimeout(resolve, 2 * claim.ttlMs))
     return await takeFree(key, claim)
   }
   store.renew = () => Promise.reject(new Error('not now'))
+  return made
+}
+
+test('work does not begin on a lease whose first key was lost before the last one was granted', async () => {
+  const { leases, isFree } = slowAt('b')
   let began = false
   const work = async () => {
     began = true
   }
   const told = db.run(() => leases.with(['a', 'b'], work, { ttlMs: 100 }))
-  await expect(told).rejects.toMatchObject({ code: 'LOCK_LOST', details: { reason: 'expired' } })
-  expect([began, await isFree('a'), await isFree('b')]).toEqual([false, true, true])
+  await expect(told).rejects.toMatchObject(lostBefore)
+  await expect.poll(() => Promise.all([isFree('a'), isFree('b')])).toEqual([true, true])
+  expect(began).toBe(false)
+})
+
+test.each([
+  ['a', ['a']],
+  ['b', ['a', 'b']],
+  ['b', ['a', 'b', 'c']],
+])('nobody is given a lease that was over before %s was granted of %j', async (slow, keys) => {
+  const { leases, isFree } = slowAt(slow)
+  await expect(leases.try(keys, { ttlMs: 100 })).rejects.toMatchObject(lostBefore)
+  await expect.poll(() => Promise.all(keys.map(isFree))).toEqual(keys.map(() => true))
+})
+
+test('who waits for a key while the one before it is lost is told that nothing began', async () => {
+  const { store, leases, isFree } = opened()
+  await store.takeFree('b', { id: 'other', owner: 'other', ttlMs: 10_000, waits: false })
+  store.renew = () => Promise.reject(new Error('not now'))
+  const told = db.run(() => leases.with(['a', 'b'], async () => 'never', { ttlMs: 100 }))
+  await expect(told).rejects.toMatchObject(lostBefore)
+  await expect.poll(async () => [await isFree('a'), (await store.read('b'))?.waiting]).toEqual([true, 0])
 })
 
 test('a signal that is aborted is heard where withLease does not wait, too', async () => {
@@ -84,4 +96,28 @@ test('a signal that is aborted is heard where withLease does not wait, too', asy
 test('a window that is shorter than an hour is refused', () => {
   expect(() => createLock({ db, datasource, windowMs: 3_599_999 })).toThrow('expected at least 3600000 ms')
   expect(() => createLock({ db, datasource, windowMs: 3_600_000 })).not.toThrow()
+})
+
+test('a lease that was lost is not held any more by the work that had it: it may ask anew', async () => {
+  const { store, leases } = opened()
+  await db.run(async () => {
+    const lease = await leases.try('a', { ttlMs: 100 })
+    await expect(leases.try('a', {})).rejects.toMatchObject({ code: 'LOCK_REENTRANT' })
+    store.renew = async () => 0
+    await expect.poll(() => lease?.isHeld).toBe(false)
+    store.advance(100)
+    const anew = await leases.try('a', {})
+    expect(anew?.isHeld).toBe(true)
+  })
+})
+
+test('work that throws before it gives a promise gives its lease back, and so does one that releases it twice', async () => {
+  const { leases, isFree } = opened()
+  const wrong = () => {
+    throw new Error('at once')
+  }
+  await expect(db.run(() => leases.with('a', wrong, {}))).rejects.toThrow('at once')
+  expect(await isFree('a')).toBe(true)
+  const twice = leases.with('a', async lease => [await lease.release(), await lease.release()], {})
+  expect(await twice).toEqual([true, true])
 })

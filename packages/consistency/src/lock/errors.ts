@@ -19,7 +19,7 @@ export const lockErrors = {
   LOCK_LOST: {
     outcome: 'unknown',
     transient: false,
-    when: 'A lease ended before the work under it: it could not be renewed in time, its process was stopped for too long, or `holdMsMax` had passed (`details.reason`)',
+    when: 'A lease ended before the work under it: it could not be renewed in time, its process was stopped for too long, or `holdMsMax` had passed (`details.reason`). `not-applied` where its work had not begun',
   },
   LOCK_REENTRANT: {
     ...refused,

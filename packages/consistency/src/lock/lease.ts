@@ -1,4 +1,5 @@
 import { consistencyError } from '../errors.ts'
+import { within } from './bound.ts'
 import { losses } from './metrics.ts'
 import type { Claim, LockStore } from './store.ts'
 
@@ -30,7 +31,8 @@ export interface Lease extends AsyncDisposable {
    * Gives all keys back. A lease that is over changes nothing: whoever has the keys now keeps them. Idempotent.
    *
    * @returns true where it had all of them until now
-   * @throws what the datasource finds; the keys are then free when their time is over
+   * @throws what the datasource finds, and LOCK_LOST (`unknown`) where that has not answered within `ttlMs`: the keys are free when
+   * their time is over
    */
   release(): Promise<boolean>
 }
@@ -57,6 +59,7 @@ export class HeldLease implements Lease {
   readonly #ended = Promise.withResolvers<never>()
   readonly #timers: { renewal?: NodeJS.Timeout; expiry?: NodeJS.Timeout; limit?: NodeJS.Timeout } = {}
   #released: Promise<boolean> | undefined
+  #reason: LossReason | undefined
 
   constructor(store: LockStore, terms: LeaseTerms) {
     this.#store = store
@@ -111,6 +114,7 @@ export class HeldLease implements Lease {
     if (this.#released !== undefined || this.#abort.signal.aborted) return
     this.#stopTimers()
     losses.add(1, { reason })
+    this.#reason = reason
     const error = this.lost(reason)
     this.#abort.abort(error)
     this.#ended.reject(error)
@@ -126,6 +130,18 @@ export class HeldLease implements Lease {
     )
   }
 
+  /** For a lease that is over before all of it was granted: nothing has been done under it. */
+  lostBeforeWork(): Error {
+    const { owner, ttlMs } = this.#terms.claim
+    const reason: LossReason = this.#reason ?? 'expired'
+    return consistencyError(
+      'LOCK_LOST',
+      `Lease of ${owner} was over (${reason}) before all its keys were granted: nothing was begun. Ask again, with a ttlMs that is longer ` +
+        `than ${ttlMs} ms where that is common`,
+      { outcome: 'not-applied', details: { keys: this.keys, owner, ttlMs, reason } },
+    )
+  }
+
   release(): Promise<boolean> {
     this.#released ??= this.#release(this.isHeld)
     return this.#released
@@ -134,8 +150,20 @@ export class HeldLease implements Lease {
   async #release(wasHeld: boolean): Promise<boolean> {
     this.#stopTimers()
     const { keys } = this
-    const released = keys.length === 0 ? 0 : await this.#store.release(keys, this.#terms.claim.id)
+    if (keys.length === 0) return wasHeld
+    const { id, ttlMs } = this.#terms.claim
+    const answer = this.#store.release(keys, id)
+    const released = await within(answer, { ms: ttlMs, expired: () => this.#unanswered() })
     return wasHeld && released === keys.length
+  }
+
+  #unanswered(): Error {
+    const { owner, ttlMs } = this.#terms.claim
+    return consistencyError(
+      'LOCK_LOST',
+      `Release of ${this.keys.join(', ')} by ${owner} was not answered within ttlMs (${ttlMs} ms): it is free when its time is over`,
+      { details: { keys: this.keys, owner, ttlMs, reason: 'release-unanswered' } },
+    )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { type DbContext, dbContextError, deadlineIn, hasCode, type KeptLocks } from '@strata/db-context'
+import { type DbContext, dbContextError, hasCode, type KeptLocks } from '@strata/db-context'
 import { consistencyError } from '../errors.ts'
 import { outside } from '../outside.ts'
 import type { Report } from '../report.ts'
+import { granted } from './granting.ts'
 import { sortedKeys } from './keys.ts'
 import { HeldLease, type Lease } from './lease.ts'
 import { boundsOf, type LeaseBounds, type LeaseOptions, type WaitOptions } from './options.ts'
 import type { LockStore } from './store.ts'
-import { takeAll, tryAll } from './waiting.ts'
 
 export interface LeasesOptions {
   readonly db: Pick<DbContext, 'current' | 'locks'>
@@ -28,6 +28,12 @@ interface Wanted {
   readonly kept: KeptLocks
 }
 
+interface Work<T> {
+  readonly wanted: Wanted
+  readonly unit: AbortSignal | undefined
+  readonly fn: (lease: Lease) => Promise<T>
+}
+
 /** Grants leases within the one rule, and has them end with the work under them. */
 export class Leases {
   readonly #options: LeasesOptions
@@ -43,13 +49,11 @@ export class Leases {
     const waits = bounds.waitMs > 0
     if (waits) db.locks.refuseWait(kept)
     const unit = this.#unitSignal()
-    const lease = this.#lease(bounds, waits)
+    const { held, claim } = this.#lease(bounds, waits)
     const signal = unit && options.signal ? AbortSignal.any([unit, options.signal]) : (unit ?? options.signal)
-    const deadline = deadlineIn(bounds.waitMs)
-    const on = { claim: lease.claim, waitMs: bounds.waitMs, deadline, signal }
-    if (waits) await outside(() => takeAll(store, lease.held, keys, on))
-    else if (!(await outside(() => tryAll(store, lease.held, { keys, claim: lease.claim, signal })))) throw busy(keys)
-    return await this.#under(lease.held, { wanted, unit, fn })
+    const asking = { keys, claim, waitMs: bounds.waitMs, signal }
+    if (!(await outside(() => granted(store, held, asking)))) throw busy(keys)
+    return await this.#under(held, { wanted, unit, fn })
   }
 
   async try(given: Keys, options: LeaseOptions): Promise<Lease | undefined> {
@@ -57,8 +61,7 @@ export class Leases {
     const { keys, bounds, kept } = this.#want(given, options)
     const unit = this.#unitSignal()
     const { held, claim } = this.#lease(bounds, false)
-    const isGranted = await outside(() => tryAll(store, held, { keys, claim, signal: undefined }))
-    if (!isGranted) return undefined
+    if (!(await outside(() => granted(store, held, { keys, claim, waitMs: 0, signal: unit })))) return undefined
     try {
       unit?.throwIfAborted()
       const forget = db.locks.keep(kept, async () => {
@@ -66,6 +69,8 @@ export class Leases {
         if (unit?.aborted) held.lose('unit-ended')
         else await this.#release(held)
       })
+      // What was lost is not held any more: it may be asked for again.
+      held.signal.addEventListener('abort', forget, { once: true })
       return leaseOf(held, forget)
     } catch (error) {
       // The unit has ended meanwhile: nobody gets this lease, and it would be renewed for nobody.
@@ -75,28 +80,30 @@ export class Leases {
   }
 
   /** Work that outlives its lease is left behind: its caller hears of the loss at once. */
-  async #under<T>(
-    lease: HeldLease,
-    { wanted, unit, fn }: { wanted: Wanted; unit: AbortSignal | undefined; fn: (lease: Lease) => Promise<T> },
-  ): Promise<T> {
-    const onUnitEnd = () => lease.lose('unit-ended')
-    // The first keys may be lost while the last one is granted.
-    const ended = [unit, lease.signal].find(signal => signal?.aborted)
-    if (ended) {
+  async #under<T>(lease: HeldLease, { wanted, unit, fn }: Work<T>): Promise<T> {
+    if (unit?.aborted) {
       await this.#release(lease)
-      throw ended.reason
+      throw unit.reason
     }
+    const value = await this.#during(lease, { wanted, unit, fn })
+    if ((await this.#release(lease)) === false) throw lease.lost('taken')
+    return value
+  }
+
+  async #during<T>(lease: HeldLease, { wanted, unit, fn }: Work<T>): Promise<T> {
+    const onUnitEnd = () => lease.lose('unit-ended')
     unit?.addEventListener('abort', onUnitEnd, { once: true })
     try {
       const body = async () => await fn(leaseOf(lease))
       const value = await Promise.race([this.#options.db.locks.within(wanted.kept, body), lease.ended])
       lease.signal.throwIfAborted()
-      if ((await this.#release(lease)) === false) throw lease.lost('taken')
       return value
-    } finally {
-      unit?.removeEventListener('abort', onUnitEnd)
+    } catch (error) {
       // Lost, it is left to its time: what still goes on under it has that long to see its signal.
       if (!lease.signal.aborted) await this.#release(lease)
+      throw error
+    } finally {
+      unit?.removeEventListener('abort', onUnitEnd)
     }
   }
 

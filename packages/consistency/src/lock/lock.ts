@@ -41,12 +41,15 @@ export interface Lock {
    * Outside any unit of work nothing is refused: who takes a lock that it holds already waits for itself, until `waitMs`.
    *
    * @throws LOCK_WAIT_TIMEOUT, LOCK_ORDER, LOCK_REENTRANT, LOCK_KEYS_INVALID, LOCK_ROW_INVALID, CONFIG, ABORTED (all
-   * `not-applied`), LOCK_LOST (`unknown`), and what `fn` throws
+   * `not-applied`), LOCK_LOST (`not-applied` before `fn` began, `unknown` after that), and what `fn` throws
    */
   withLease<T>(keys: string | readonly string[], fn: (lease: Lease) => Promise<T>, options?: WaitOptions): Promise<T>
   /**
    * Takes all keys if they are free and nobody waits for them. Never waits, and is allowed everywhere. Inside a unit of work its lease ends
-   * with the unit at the latest. @throws LOCK_REENTRANT, LOCK_KEYS_INVALID, LOCK_ROW_INVALID, CONFIG (all `not-applied`)
+   * with the unit at the latest. Where the store does not answer it ends after `ttlMs` for each key.
+   *
+   * @throws LOCK_REENTRANT, LOCK_KEYS_INVALID, LOCK_ROW_INVALID, CONFIG, LOCK_LOST for keys of which one was over before the last was
+   * granted (all `not-applied`)
    */
   tryAcquire(keys: string | readonly string[], options?: LeaseOptions): Promise<Lease | undefined>
   /** Who holds a key, since when, and how many wait for it; undefined for one that nobody has asked for. */

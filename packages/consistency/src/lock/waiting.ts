@@ -23,7 +23,7 @@ const othersMsMax = 400
  * Takes the keys one after the other, in the order that everybody takes them in, so that holders cannot wait for each other in a circle.
  * Whoever gets one of them only gives back what it had, and its place.
  *
- * @throws LOCK_WAIT_TIMEOUT, ABORTED (`not-applied`), LOCK_LOST for a key that was lost meanwhile
+ * @throws LOCK_WAIT_TIMEOUT, ABORTED, LOCK_LOST for a key that was lost meanwhile (all `not-applied`)
  */
 export async function takeAll(store: LockStore, lease: HeldLease, keys: readonly string[], on: Waiting): Promise<void> {
   const begun = performance.now()
@@ -31,6 +31,7 @@ export async function takeAll(store: LockStore, lease: HeldLease, keys: readonly
   try {
     for (const key of keys) {
       at = key
+      if (lease.signal.aborted) throw lease.lostBeforeWork()
       if (on.signal?.aborted) throw aborted(key, on.signal.reason)
       if (await takeFree(store, lease, { key, claim: on.claim })) continue
       await take(store, lease, key, on)
@@ -52,6 +53,7 @@ export async function tryAll(
 ): Promise<boolean> {
   try {
     for (const key of keys) {
+      if (lease.signal.aborted) throw lease.lostBeforeWork()
       if (signal?.aborted) throw aborted(key, signal.reason)
       if (await takeFree(store, lease, { key, claim })) continue
       if (await tryOne(store, lease, { key, claim }).then(({ token }) => token !== undefined)) continue
@@ -101,7 +103,7 @@ async function asking<A extends { readonly token: number | undefined }>(
 async function take(store: LockStore, lease: HeldLease, key: string, on: Waiting): Promise<void> {
   const begun = performance.now()
   for (;;) {
-    lease.signal.throwIfAborted()
+    if (lease.signal.aborted) throw lease.lostBeforeWork()
     if (on.signal?.aborted) throw aborted(key, on.signal.reason)
     const attempt = await tryOne(store, lease, { key, claim: on.claim })
     if (attempt.token !== undefined) return
@@ -135,7 +137,7 @@ async function timeout(store: LockStore, key: string, { claim, waitMs }: Waiting
   )
 }
 
-function aborted(key: string, reason: unknown): Error {
+export function aborted(key: string, reason: unknown): Error {
   if (hasCode(reason, 'DEADLINE_EXCEEDED') || hasCode(reason, 'ABORTED')) return reason
   return dbContextError('ABORTED', `Wait for lock ${key} was given up by its signal`, {
     outcome: 'not-applied',
