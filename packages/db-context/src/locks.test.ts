@@ -67,3 +67,36 @@ test('a lock that is kept ends with its unit of work, and nothing is refused wit
   })
   expect(ended).toEqual(['a'])
 })
+
+test('outside any unit of work the locks around a wait are known too, in units begun there as well, until their body ends', async () => {
+  await using db = open()
+  const later = Promise.withResolvers<void>()
+  let header = ''
+  const left = await db.locks.within(lock('b'), async () => {
+    expect(() => db.locks.refuseWait(lock('c'))).not.toThrow()
+    expect(() => db.locks.refuseWait(lock('a'))).toThrow(order)
+    expect(db.locks.heldBy(['a', 'b'])).toEqual({ name: 'b', holder: 'locks b' })
+    await db.locks.within(lock('c'), async () => expect(db.locks.heldBy(['b'])).toBeDefined())
+    expect(db.locks.heldBy(['c'])).toBeUndefined()
+    await db.run(async () => {
+      expect(db.locks.heldBy(['b'])).toBeDefined()
+      expect(() => db.locks.refuseWait(lock('a'))).toThrow(order)
+      header = db.propagator.inject()
+    })
+    return [later.promise.then(() => db.locks.heldBy(['b']))]
+  })
+  await inJob(db, header, async () => expect(db.locks.heldBy(['b'])).toBeDefined())
+  expect(() => db.locks.refuseWait(lock('a'))).not.toThrow()
+  later.resolve()
+  expect(await Promise.all(left)).toEqual([undefined])
+})
+
+test('what goes on beside a body that has ended holds its locks no longer', async () => {
+  await using db = open()
+  await db.run(async () => {
+    const ended = Promise.withResolvers<void>()
+    const [left] = await db.locks.within(lock('b'), async () => [ended.promise.then(() => db.locks.heldBy(['b']))])
+    ended.resolve()
+    expect(await left).toBeUndefined()
+  })
+})

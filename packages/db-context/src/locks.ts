@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { createHash } from 'node:crypto'
 import { type ChainLink, printChain } from './chain.ts'
 import { type Hold, lockRank } from './rank.ts'
@@ -22,7 +23,7 @@ export interface KeptLocks {
  */
 export interface Locks {
   /**
-   * Refuses to wait for these, always and not only when they are taken. Outside any unit of work nothing is known to be held, and
+   * Refuses to wait for these, always and not only when they are taken. Outside any unit of work only what `within` holds is known, and
    * under `isolation: 'none'` nothing is refused.
    *
    * @throws LOCK_ORDER, TRANSACTION_ENDED, CONTEXT_ENDED (`not-applied`)
@@ -30,7 +31,7 @@ export interface Locks {
   refuseWait(locks: KeptLocks): void
   /** Which of these this work holds itself, or work that awaits it: then nobody ends the wait. Undefined for none. */
   heldBy(names: readonly string[]): { readonly name: string; readonly holder: string } | undefined
-  /** Runs `body` in a scope that holds these; what goes on beside it does not. */
+  /** Runs `body` in a scope that holds these until it ends; what goes on beside it does not. */
   within<T>(locks: KeptLocks, body: () => Promise<T>): Promise<T>
   /** Notes these with the current scope until the returned function is called; `onEnd` is called if the unit of work ends before. */
   keep(locks: KeptLocks, onEnd: () => Promise<void>): () => void
@@ -43,29 +44,39 @@ export interface LocksOptions {
   readonly isolated: boolean
 }
 
+/**
+ * What is held by work outside any unit, where no scope is. Of all contexts, as the names are: a unit that begins there holds it too.
+ * Its list is never changed but for what ends, which work that it left behind does not hold any more.
+ */
+const outsideUnits = new AsyncLocalStorage<readonly { hold: Hold; hasEnded: boolean }[]>()
+
+const heldOutside = (): readonly Hold[] =>
+  (outsideUnits.getStore() ?? []).flatMap(({ hold, hasEnded }) => (hasEnded ? [] : [hold]))
+
 export function createLocks({ find, enter, isolated }: LocksOptions): Locks {
   return {
     refuseWait: locks => {
       const scope = find()
-      if (!scope) return
-      refuseEscaped(scope)
+      if (scope) refuseEscaped(scope)
       if (isolated) refuseLockWait(scope, locks)
     },
-    heldBy: names => {
-      const scope = find()
-      return scope && holderOf(scope, names)
-    },
+    heldBy: names => holderOf(find(), names),
     within: async (locks, body) => {
       const scope = find()
-      if (!scope) return await body()
+      if (!scope) return await withinNone(locks, body)
       const inner = innerScope(scope, {})
-      inner.holds.add(holdOf(scope, locks))
-      return await enter(inner, body)
+      const hold = holdOf(scope.unit.id, locks)
+      inner.holds.add(hold)
+      try {
+        return await enter(inner, body)
+      } finally {
+        inner.holds.delete(hold)
+      }
     },
     keep: (locks, onEnd) => {
       const scope = find()
       if (!scope) return () => {}
-      const hold = holdOf(scope, locks)
+      const hold = holdOf(scope.unit.id, locks)
       scope.holds.add(hold)
       const forget = scope.unit.onEnd(onEnd)
       return () => {
@@ -76,48 +87,62 @@ export function createLocks({ find, enter, isolated }: LocksOptions): Locks {
   }
 }
 
-const holdOf = (scope: Scope, { names, what }: KeptLocks): Hold => ({
+async function withinNone<T>(locks: KeptLocks, body: () => Promise<T>): Promise<T> {
+  const own = { hold: holdOf('none', locks), hasEnded: false }
+  try {
+    return await outsideUnits.run([own, ...(outsideUnits.getStore() ?? [])], body)
+  } finally {
+    own.hasEnded = true
+  }
+}
+
+const holdOf = (unit: string, { names, what }: KeptLocks): Hold => ({
   rank: lockRank,
-  unit: scope.unit.id,
+  unit,
   what,
   locks: [...names].sort(),
 })
 
 /** @throws LOCK_ORDER */
-function refuseLockWait(scope: Scope, { names, what }: KeptLocks): void {
+function refuseLockWait(scope: Scope | undefined, { names, what }: KeptLocks): void {
   const first = [...names].sort()[0] ?? ''
   const holds = obstacle(scope, first)
   if (holds === undefined) return
-  const { chain } = scope.unit
   throw dbContextError(
     'LOCK_ORDER',
     `Waiting for ${what} while holding ${holds}: take locks before transactions and calls, several in one withLease, and use ` +
       'tryAcquire, which never waits, inside them',
-    { outcome: 'not-applied', details: { holds, waitsFor: what, chain } },
+    { outcome: 'not-applied', details: { holds, waitsFor: what, chain: scope?.unit.chain } },
   )
 }
 
 /** The innermost thing that is held around this scope and forbids to wait for a lock of this name. */
-function obstacle(scope: Scope, first: string): string | undefined {
-  for (let at: Scope | undefined = scope; at; at = at.outer ?? at.unit.enclosing) {
+function obstacle(scope: Scope | undefined, first: string): string | undefined {
+  for (let at = scope; at; at = at.outer ?? at.unit.enclosing) {
     for (const hold of holdsOf(at, lockRank)) if (!isBefore(hold, first)) return hold.what
     // What its caller holds is in another process, and a caller that awaits holds something more often than not.
     const caller = at.outer === undefined && !at.unit.ended ? at.unit.chain.at(-2) : undefined
     if (caller) return `the wait of ${caller.kind} ${caller.name} (level ${caller.level}), which awaits this work`
   }
-  return undefined
+  return heldOutside().find(hold => !isBefore(hold, first))?.what
 }
 
 const isBefore = ({ locks }: Hold, first: string) => locks !== undefined && (locks.at(-1) ?? '') < first
 
-function holderOf(scope: Scope, names: readonly string[]) {
-  for (let at: Scope | undefined = scope; at; at = at.outer ?? at.unit.enclosing) {
-    for (const { locks = [], what } of at.holds) {
-      const name = names.find(each => locks.includes(each))
-      if (name !== undefined) return { name, holder: what }
-    }
+function holderOf(scope: Scope | undefined, names: readonly string[]) {
+  for (let at = scope; at; at = at.outer ?? at.unit.enclosing) {
+    const own = holderIn(at.holds, names)
+    if (own) return own
     const caller = at.outer === undefined ? callerWith(at.unit.chain.slice(0, -1), names) : undefined
     if (caller) return caller
+  }
+  return holderIn(heldOutside(), names)
+}
+
+function holderIn(holds: Iterable<Hold>, names: readonly string[]) {
+  for (const { locks = [], what } of holds) {
+    const name = names.find(each => locks.includes(each))
+    if (name !== undefined) return { name, holder: what }
   }
   return undefined
 }
@@ -143,6 +168,7 @@ export function heldMarks(scope: Scope): string[] {
   for (let at: Scope | undefined = scope; at; at = at.outer ?? at.unit.enclosing) {
     for (const { locks } of at.holds) if (locks) names.push(...locks)
   }
+  for (const { locks = [] } of heldOutside()) names.push(...locks)
   return names.slice(0, marksMax).map(lockMark)
 }
 
