@@ -88,23 +88,43 @@ test('transfers between few accounts add up at every moment, and one in doubt en
   expect(await one.commits.recover()).toMatchObject({ taken: 0, faulty: [] })
 })
 
+/** What both sides of a race are told, by the state that it ended in. */
+const raceEnds: Readonly<Record<string, object>> = {
+  done: { outcome: 'applied', told: 'TWO_PHASE_TOO_LATE' },
+  canceled: { outcome: 'not-applied', cause: 'TWO_PHASE_CANCELED', told: 'canceled' },
+}
+
 test('a cancel that races with the steps leaves one outcome, which is what it was told', async () => {
   await fill()
   const [one, two] = [await engine(), await engine()]
   const rounds = Number(process.env['STRATA_ROUNDS'] || 40)
-  const outcomes: Record<string, number> = {}
+  const seed = seedFrom()
+  const move = (from: string, to: string, id: string = randomUUID()) =>
+    one.commits.run(one.transfer, { id, input: { from, to, amount: 1 } })
+  const begun = performance.now()
+  for (const [from, to] of [['a0', 'a1'] as const, ['a1', 'a0'] as const]) await move(from, to)
+  const transferMs = (performance.now() - begun) / 2
+  const outcomes: Record<string, number> = { done: 0, canceled: 0 }
   for (let round = 0; round < rounds; round += 1) {
-    const id = randomUUID()
-    const run = one.commits.run(one.transfer, { id, input: { from: 'a0', to: 'a1', amount: 1 } })
-    const canceled = cancelSoon(two.commits, id, Math.random() * 60)
-    const [{ state }, told] = await Promise.all([run, canceled])
-    expect([id, state, told]).toEqual([id, state, state === 'done' ? 'TWO_PHASE_TOO_LATE' : 'canceled'])
+    const id = `race-${round}`
+    const canceled = cancelSoon(two.commits, id, seed.next() * 2 * transferMs)
+    const [{ state, outcome, cause }, told] = await Promise.all([move('a0', 'a1', id), canceled])
+    const ended = { outcome, ...(cause && { cause: cause.code }), told }
+    expect({ round, seed: seed.value, ended }).toEqual({ round, seed: seed.value, ended: raceEnds[state] })
+    expect(await balancesOf('a0', 'a1')).toEqual(state === 'done' ? [99, 101] : [100, 100])
     outcomes[state] = (outcomes[state] ?? 0) + 1
-    if (state === 'done') await one.commits.run(one.transfer, { input: { from: 'a1', to: 'a0', amount: 1 } })
+    if (state === 'done') await move('a1', 'a0')
   }
+  // Of cancels up to twice as late as a transfer takes, some come too late and some do not.
+  const { done = 0, canceled = 0, ...others } = outcomes
+  expect({ ended: done + canceled, others }, `seed ${seed.value}`).toEqual({ ended: rounds, others: {} })
+  expect(Math.min(done, canceled), `done ${done}, canceled ${canceled}, seed ${seed.value}`).toBeGreaterThan(0)
   expect(await stage.plain('accounts').findOne({ _id: 'a0' })).toMatchObject({ balance: 100, pendingTransactions: [] })
   expect(await sum()).toBe(total)
 }, 600_000)
+
+const balancesOf = async (...names: string[]) =>
+  Promise.all(names.map(async _id => Number((await stage.plain('accounts').findOne({ _id }))?.['balance'])))
 
 async function cancelSoon(commits: TwoPhaseCommit, id: string, afterMs: number): Promise<string> {
   await new Promise(resolve => setTimeout(resolve, afterMs))
