@@ -41,7 +41,7 @@ test('work that has ended is not kept for longer than its lease by a release tha
   expect(await db.run(() => leases.with('a', async () => 'done', { ttlMs: 200 }))).toBe('done')
   expect(reports).toEqual(['Release of a lease on a'])
   const lease = await leases.try('b', { ttlMs: 200 })
-  await expect(lease?.release()).rejects.toMatchObject({ code: 'LOCK_LOST', outcome: 'unknown' })
+  await expect(lease?.release()).rejects.toMatchObject({ code: 'LOCK_UNANSWERED', outcome: 'unknown' })
   answer()
 })
 

@@ -1,15 +1,23 @@
 export interface Bound {
   readonly ms: number
   readonly expired: () => Error
-  readonly signal?: AbortSignal | undefined
-  readonly aborted?: (reason: unknown) => Error
+  readonly onSignal?: {
+    readonly signal: AbortSignal | undefined
+    /** How long the work has to end by itself once the signal is aborted. */
+    readonly graceMs: number
+    readonly aborted: (reason: unknown) => Error
+  }
 }
 
 /** Waits for something no longer than it may: what that still does is for the caller to undo. */
-export async function within<T>(work: Promise<T>, { ms, expired, signal, aborted }: Bound): Promise<T> {
+export async function within<T>(work: Promise<T>, { ms, expired, onSignal }: Bound): Promise<T> {
   const end = Promise.withResolvers<never>()
-  const timer = setTimeout(() => end.reject(expired()), ms)
-  const onAbort = () => end.reject(aborted ? aborted(signal?.reason) : signal?.reason)
+  let timer = setTimeout(() => end.reject(expired()), ms)
+  const signal = onSignal?.signal
+  const onAbort = () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => end.reject(onSignal?.aborted(signal?.reason)), onSignal?.graceMs)
+  }
   signal?.addEventListener('abort', onAbort, { once: true })
   try {
     return await Promise.race([work, end.promise])

@@ -29,6 +29,11 @@ export const lockErrors = {
     ...refused,
     when: 'The document of a lock cannot be read: a newer version wrote it, or something else did',
   },
+  LOCK_UNANSWERED: {
+    outcome: 'unknown',
+    transient: false,
+    when: 'The server of a lock has not answered the release of a lease within its time; reported of a renewal, which is sent again',
+  },
   LOCK_WAIT_TIMEOUT: {
     outcome: 'not-applied',
     transient: true,

@@ -13,7 +13,10 @@ export interface Asking {
   readonly signal: AbortSignal | undefined
 }
 
-/** How long the answer of a store is waited for beyond a wait's own bound: its own ones are those of a statement, half a minute and more. */
+/**
+ * How long a store has, beyond the bound or the signal of a wait, to answer what is under way and to take back what was granted. Its own
+ * bounds are those of a statement, half a minute and more.
+ */
 const silenceMs = 1000
 
 /**
@@ -31,8 +34,7 @@ export async function granted(store: LockStore, lease: HeldLease, asking: Asking
   const bound = {
     ms: claim.waits ? waitMs + silenceMs : keys.length * claim.ttlMs,
     expired: () => (claim.waits ? unanswered(asking) : lease.lostBeforeWork()),
-    signal,
-    aborted: (reason: unknown) => aborted(keys[0] ?? '', reason),
+    onSignal: { signal, graceMs: silenceMs, aborted: (reason: unknown) => aborted(keys[0] ?? '', reason) },
   }
   try {
     const isGranted = await within(Promise.race([taking, lease.ended]), bound)

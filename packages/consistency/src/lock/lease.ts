@@ -31,8 +31,8 @@ export interface Lease extends AsyncDisposable {
    * Gives all keys back. A lease that is over changes nothing: whoever has the keys now keeps them. Idempotent.
    *
    * @returns true where it had all of them until now
-   * @throws what the datasource finds, and LOCK_LOST (`unknown`) where that has not answered within `ttlMs`: the keys are free when
-   * their time is over
+   * @throws what the datasource finds, and LOCK_UNANSWERED (`unknown`) after `ttlMs` without an answer: the keys are free when their
+   * time is over
    */
   release(): Promise<boolean>
 }
@@ -153,16 +153,16 @@ export class HeldLease implements Lease {
     if (keys.length === 0) return wasHeld
     const { id, ttlMs } = this.#terms.claim
     const answer = this.#store.release(keys, id)
-    const released = await within(answer, { ms: ttlMs, expired: () => this.#unanswered() })
+    const released = await within(answer, { ms: ttlMs, expired: () => this.#unanswered('Release', ttlMs) })
     return wasHeld && released === keys.length
   }
 
-  #unanswered(): Error {
-    const { owner, ttlMs } = this.#terms.claim
+  #unanswered(what: 'Renewal' | 'Release', ms: number): Error {
+    const { owner } = this.#terms.claim
     return consistencyError(
-      'LOCK_LOST',
-      `Release of ${this.keys.join(', ')} by ${owner} was not answered within ttlMs (${ttlMs} ms): it is free when its time is over`,
-      { details: { keys: this.keys, owner, ttlMs, reason: 'release-unanswered' } },
+      'LOCK_UNANSWERED',
+      `${what} of ${this.keys.join(', ')} by ${owner} was not answered within ${ms} ms: see whether the server of the locks is up`,
+      { details: { keys: this.keys, owner, ms } },
     )
   }
 
@@ -174,29 +174,49 @@ export class HeldLease implements Lease {
     return Math.min(...[...this.#grants.values()].map(({ until }) => until))
   }
 
-  async #renew(): Promise<void> {
-    const { claim, report } = this.#terms
+  /** One that is not answered in its time is sent again, over another connection: the answer to either is one. */
+  #renew(): void {
+    const { claim } = this.#terms
     const { keys } = this
     const asked = performance.now()
-    try {
-      const renewed = await this.#store.renew(keys, claim)
-      if (!this.isHeld) return
-      if (renewed < keys.length) return this.lose('taken')
-      for (const key of keys) {
-        const grant = this.#grants.get(key)
-        if (grant) grant.until = asked + claim.ttlMs * (1 - early)
-      }
-      this.#expireAt(this.#until)
-      this.#renewIn(claim.ttlMs / 3 - (performance.now() - asked))
-    } catch (error) {
-      if (!this.isHeld) return
-      report(error, `Renewal of a lease on ${keys.join(', ').slice(0, 200)}`)
-      this.#renewIn(claim.ttlMs / triesPerLease)
-    }
+    this.#store.renew(keys, claim).then(
+      renewed => this.#renewed(asked, { keys, isAll: renewed === keys.length }),
+      error => this.#failed(error),
+    )
+    this.#renewIn(claim.ttlMs / 3, () => {
+      this.#terms.report(this.#unanswered('Renewal', claim.ttlMs / 3), this.#renewal)
+      this.#renew()
+    })
   }
 
-  #renewIn(ms: number): void {
-    this.#timers.renewal = setTimeout(() => void this.#renew(), Math.max(1, ms))
+  #renewed(asked: number, { keys, isAll }: { readonly keys: readonly string[]; readonly isAll: boolean }): void {
+    if (!this.isHeld) return
+    if (!isAll) {
+      this.lose('taken')
+      return
+    }
+    const { ttlMs } = this.#terms.claim
+    for (const key of keys) {
+      const grant = this.#grants.get(key)
+      if (grant) grant.until = Math.max(grant.until, asked + ttlMs * (1 - early))
+    }
+    this.#expireAt(this.#until)
+    this.#renewIn(ttlMs / 3 - (performance.now() - asked))
+  }
+
+  #failed(error: unknown): void {
+    if (!this.isHeld) return
+    this.#terms.report(error, this.#renewal)
+    this.#renewIn(this.#terms.claim.ttlMs / triesPerLease)
+  }
+
+  get #renewal(): string {
+    return `Renewal of a lease on ${this.keys.join(', ').slice(0, 200)}`
+  }
+
+  #renewIn(ms: number, renew = () => this.#renew()): void {
+    clearTimeout(this.#timers.renewal)
+    this.#timers.renewal = setTimeout(renew, Math.max(1, ms))
   }
 
   #expireAt(at: number): void {
