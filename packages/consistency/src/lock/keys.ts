@@ -13,6 +13,9 @@ export function sortedKeys(given: string | readonly string[]): readonly [string,
   return [first, ...others]
 }
 
+/** @throws LOCK_KEYS_INVALID */
+export const oneKey = (given: string): string => checked(given)
+
 function checked(key: unknown): string {
   if (typeof key !== 'string') throw invalid(`are of type ${typeof key} in part`)
   if (key.length >= 1 && key.length <= lengthMax && key.isWellFormed()) return key

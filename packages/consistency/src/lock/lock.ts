@@ -2,6 +2,7 @@ import { type DbContext, dbContextError } from '@strata/db-context'
 import type { MongoDatasource } from '@strata/mongo'
 import { checkWindowMs } from '../expiring-rows.ts'
 import { type Report, safely, warn } from '../report.ts'
+import { oneKey } from './keys.ts'
 import type { Lease } from './lease.ts'
 import { Leases } from './leases.ts'
 import { MongoLockStore } from './mongo-store.ts'
@@ -38,7 +39,8 @@ export interface Lock {
    * Runs `fn` with a lease on all keys, and gives it back. Refused where something is held that may be waited for under the lock: a
    * transaction, a job's slot, a caller that awaits this work, a later lock; unless `waitMs` is 0. In a job that has done nothing yet,
    * a lock that is taken then puts the job back. When the lease is lost it rejects at once, whatever `fn` still does.
-   * Outside any unit of work nothing is refused: who takes a lock that it holds already waits for itself, until `waitMs`.
+   * Outside any unit of work what `withLease` holds around it is refused likewise; a lease that `tryAcquire` gave is not known there, and
+   * whoever has it waits for itself, until `waitMs`.
    *
    * @throws LOCK_WAIT_TIMEOUT, LOCK_ORDER, LOCK_REENTRANT, LOCK_KEYS_INVALID, LOCK_ROW_INVALID, CONFIG, ABORTED (all
    * `not-applied`), LOCK_LOST (`not-applied` before `fn` began, `unknown` after that), and what `fn` throws
@@ -52,9 +54,9 @@ export interface Lock {
    * granted (all `not-applied`)
    */
   tryAcquire(keys: string | readonly string[], options?: LeaseOptions): Promise<Lease | undefined>
-  /** Who holds a key, since when, and how many wait for it; undefined for one that nobody has asked for. */
+  /** Who holds a key, since when, and how many wait for it; undefined for one that nobody has asked for. @throws LOCK_KEYS_INVALID */
   inspect(key: string): Promise<LockState | undefined>
-  /** The locks that are held, the oldest first: 100 by default. */
+  /** The locks that are held, the oldest first: 100 by default, 10,000 at most. @throws CONFIG */
   list(options?: { readonly limit?: number }): Promise<LockState[]>
   /** Creates the collection, and the index that ends the window. Idempotent; for the start of a process. @throws DEFINITION_BLOCKED */
   ensureIndexes(): Promise<void>
@@ -64,7 +66,8 @@ const collectionDefault = 'strata.locks'
 const windowMsDefault = 7 * 86_400_000
 /** A lock in use is dated anew every ten minutes only, and must not be removed meanwhile. */
 const windowMsMin = 3_600_000
-const listMax = 100
+const listDefault = 100
+const listMax = 10_000
 
 /** Makes locks; opens nothing. @throws CONFIG */
 export function createLock(options: LockOptions): Lock {
@@ -83,10 +86,18 @@ export function createLock(options: LockOptions): Lock {
   return {
     withLease: async (keys, fn, given = {}) => await leases.with(keys, fn, given),
     tryAcquire: async (keys, given = {}) => await leases.try(keys, given),
-    inspect: async key => await store.read(key),
-    list: async ({ limit = listMax } = {}) => await store.held(limit),
+    inspect: async key => await store.read(oneKey(key)),
+    list: async ({ limit = listDefault } = {}) => await store.held(checkListed(limit)),
     ensureIndexes: async () => await store.ensureIndexes(windowMs),
   }
+}
+
+/** @throws CONFIG */
+function checkListed(limit: number): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= listMax) return limit
+  throw dbContextError('CONFIG', `Option limit is ${String(limit)}, expected a whole number of 1 to ${listMax}`, {
+    details: { option: 'limit', got: limit },
+  })
 }
 
 const tooShort = (windowMs: number) =>

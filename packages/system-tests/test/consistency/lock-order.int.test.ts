@@ -61,6 +61,20 @@ test('under a lock transactions may begin, and later locks be waited for; not ea
   )
 })
 
+test('outside any unit of work the same holds of what withLease holds', async () => {
+  const { db, lock, take } = await opened()
+  await lock.withLease(['b', 'd'], async () => {
+    await expect(take('a')).rejects.toMatchObject(refused)
+    await expect(take(['e', 'd'])).rejects.toMatchObject(reentrant)
+    await expect(lock.tryAcquire(['a', 'b'])).rejects.toMatchObject(reentrant)
+    await Promise.resolve().then(() => expect(take('b')).rejects.toMatchObject(reentrant))
+    await expect(db.run(() => take('b'))).rejects.toMatchObject(reentrant)
+    await expect(db.run(() => take('c'))).rejects.toMatchObject(refused)
+    expect(await take('e')).toBe('done')
+  })
+  expect(await take('a')).toBe('done')
+})
+
 test('what goes on side by side holds nothing of the other, and the same lock is waited for', async () => {
   const { db, take } = await opened()
   await db.run(async () => {

@@ -158,26 +158,65 @@ const many = Array.from({ length: 10_000 }, (_, n) => `key-${n}`)
 test.each([
   ['none', []],
   ['an empty text', ''],
+  ['1,000', many.slice(0, 1000)],
+  ['101', many.slice(0, 101)],
   ['10,000', many],
+  ['one of 201 characters', 'k'.repeat(201)],
+  ['one of 10 kB', 'k'.repeat(10_000)],
   ['one of 10 MB', 'k'.repeat(10_000_000)],
   ['a number', [1 as unknown as string]],
+  ['a filter', { $gt: '' } as unknown as string],
+  ['a symbol', [Symbol('a') as unknown as string]],
+  ['nothing', undefined as unknown as string],
   ['half a character', '\ud800'],
 ])('keys that are %s are refused before anything is sent', async (_, keys) => {
   const { db, lock } = await process()
   const refused = { code: 'LOCK_KEYS_INVALID', outcome: 'not-applied' }
   await expect(lock.tryAcquire(keys)).rejects.toMatchObject(refused)
   await expect(db.run(() => lock.withLease(keys, async () => 1))).rejects.toMatchObject(refused)
+  if (typeof keys === 'string') await expect(lock.inspect(keys)).rejects.toMatchObject(refused)
   expect(await locksOf().countDocuments()).toBe(0)
 })
 
-test.each([{ ttlMs: 99 }, { ttlMs: 600_001 }, { ttlMs: Number.NaN }, { holdMsMax: 0 }, { waitMs: -1 }])(
-  'options that cannot work are refused: %j',
-  async options => {
-    const { db, lock } = await process()
-    await expect(db.run(() => lock.withLease('a', async () => 1, options))).rejects.toMatchObject({ code: 'CONFIG' })
-    expect(() => createLock({ db, datasource: stage.place().store, ...options })).toThrow(/Option/)
-  },
-)
+const wrongNumbers = [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '100' as unknown as number]
+
+test.each([
+  ...wrongNumbers.flatMap(wrong => [{ ttlMs: wrong }, { holdMsMax: wrong }, { waitMs: wrong }]),
+  ...[{ ttlMs: 0 }, { ttlMs: 99 }, { ttlMs: 600_001 }, { holdMsMax: 0 }, { holdMsMax: 86_400_001 }],
+])('options that cannot work are refused: %o', async options => {
+  const { db, lock } = await process()
+  await expect(db.run(() => lock.withLease('a', async () => 1, options))).rejects.toMatchObject({ code: 'CONFIG' })
+  expect(() => createLock({ db, datasource: stage.place().store, ...options })).toThrow(/Option/)
+})
+
+test('what nobody can look for is refused', async () => {
+  const { lock } = await process()
+  const filter = { $gt: '' } as unknown as string
+  await expect(lock.inspect(filter)).rejects.toMatchObject({ code: 'LOCK_KEYS_INVALID' })
+  await expect(lock.inspect('')).rejects.toMatchObject({ code: 'LOCK_KEYS_INVALID' })
+  for (const limit of [0, ...wrongNumbers, 10_001]) {
+    await expect(lock.list({ limit })).rejects.toMatchObject({ code: 'CONFIG' })
+  }
+})
+
+test('one hundred keys are taken and given back, and one that is named twice is one', async () => {
+  const { db, lock } = await process()
+  const keys = many.slice(0, 100)
+  const held = await db.run(() => lock.withLease([...keys].reverse(), async lease => lease.keys))
+  expect(held).toEqual([...keys].sort())
+  expect(await lock.tryAcquire(['b', 'a', 'b']).then(lease => lease?.keys)).toEqual(['a', 'b'])
+  expect(await lock.list()).toHaveLength(2)
+})
+
+test('a wait whose signal is aborted before it begins asks for nothing', async () => {
+  const { db, lock } = await process()
+  const signal = AbortSignal.abort('not needed')
+  for (const waitMs of [0, 1000]) {
+    const told = await ended(db.run(() => lock.withLease(['a', 'b'], async () => 1, { signal, waitMs })))
+    expect(told).toMatchObject({ code: 'ABORTED', outcome: 'not-applied' })
+  }
+  expect(await locksOf().countDocuments()).toBe(0)
+})
 
 test('an owner may be called anything, and a document of a newer version is left alone', async () => {
   const { lock } = await process({ owner: '$lease.id' })
