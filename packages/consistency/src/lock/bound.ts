@@ -9,10 +9,13 @@ export interface Bound {
   }
 }
 
-/** Waits for something no longer than it may: what that still does is for the caller to undo. */
+/**
+ * Waits for something no longer than it may: what that still does is for the caller to undo. In a process that was stopped, what was answered
+ * meanwhile counts: it is read after the timers and before what is set for the end of their turn.
+ */
 export async function within<T>(work: Promise<T>, { ms, expired, onSignal }: Bound): Promise<T> {
   const end = Promise.withResolvers<never>()
-  let timer = setTimeout(() => end.reject(expired()), ms)
+  let timer = setTimeout(() => setImmediate(() => end.reject(expired())), ms)
   const signal = onSignal?.signal
   const onAbort = () => {
     clearTimeout(timer)

@@ -31,7 +31,7 @@ export interface Lease extends AsyncDisposable {
    * Gives all keys back. A lease that is over changes nothing: whoever has the keys now keeps them. Idempotent.
    *
    * @returns true where it had all of them until now
-   * @throws what the datasource finds, and LOCK_UNANSWERED (`unknown`) after `ttlMs` without an answer: the keys are free when their
+   * @throws what the datasource finds, and LOCK_UNANSWERED (`unknown`) after `ttlMs` without an answer, 2,000 ms at least: the keys are free when their
    * time is over
    */
   release(): Promise<boolean>
@@ -49,6 +49,9 @@ const early = 1 / 20
 
 /** Between two tries of a renewal, in parts of the lease's time. */
 const triesPerLease = 10
+
+/** A release is waited for that long at least: a short lease is no reason to give up on a server that is busy. */
+const releaseMsMin = 2000
 
 /** A lease, from its first key to its end. Made outside any unit of work: its timers belong to none. */
 export class HeldLease implements Lease {
@@ -152,8 +155,9 @@ export class HeldLease implements Lease {
     const { keys } = this
     if (keys.length === 0) return wasHeld
     const { id, ttlMs } = this.#terms.claim
+    const ms = Math.max(ttlMs, releaseMsMin)
     const answer = this.#store.release(keys, id)
-    const released = await within(answer, { ms: ttlMs, expired: () => this.#unanswered('Release', ttlMs) })
+    const released = await within(answer, { ms, expired: () => this.#unanswered('Release', ms) })
     return wasHeld && released === keys.length
   }
 
