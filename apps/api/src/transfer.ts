@@ -121,15 +121,15 @@ const isTransfer = ({ input }: TwoPhaseTransaction): boolean =>
 
 /** @throws TRANSFER_UNREADABLE */
 function tell(transfer: TwoPhaseTransaction): ToldTransfer {
-  const { id, state, reverseOf } = transfer
+  const { id, state, reverseOf, isReversed } = transfer
   if (!isTransfer(transfer)) {
     throw schoolError('TRANSFER_UNREADABLE', `Transfer ${id} cannot be read: somebody has to look at it`, {
       details: { id },
     })
   }
   const { from, to, amount: amountCents } = transfer.input as Transfer
-  if (reverseOf === undefined) return { id, from, to, amountCents, state }
-  return { id, from: to, to: from, amountCents, state, reverseOf }
+  const moved = isReversed ? { from: to, to: from } : { from, to }
+  return { id, ...moved, amountCents, state, ...(reverseOf !== undefined && { reverseOf }) }
 }
 
 /** Why a transfer was canceled, with its id. */

@@ -78,6 +78,9 @@ test('what is done is not canceled, but taken back, once', async () => {
   expect(first).toMatchObject({ status: 201, body: { from: to, to: from, amountCents: 60, reverseOf: made['id'] } })
   expect(answers[1]?.body).toEqual(first?.body)
   expect([await balanceOf(from), await balanceOf(to)]).toEqual([100, 0])
+  const again = await post(`/transfers/${first?.body['id']}/reverse`)
+  expect(again).toMatchObject({ status: 201, body: { from, to, amountCents: 60, reverseOf: first?.body['id'] } })
+  expect([await balanceOf(from), await balanceOf(to)]).toEqual([40, 60])
 })
 
 test('what was spent meanwhile is not taken back', async () => {

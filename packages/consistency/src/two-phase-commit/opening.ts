@@ -12,6 +12,7 @@ export interface Opening {
   readonly id: string
   readonly order: Order
   readonly reverseOf?: string
+  readonly isReversed?: boolean
 }
 
 export interface Opened {
@@ -86,7 +87,7 @@ const submitted = { state: 'initial', token: 0 } as const
 /** The oldest there is, until somebody claims it: no clock is known. */
 const unknownTime = new Date(0)
 
-function recordOf({ id, order, reverseOf }: Opening, now = unknownTime, start: object = submitted) {
+function recordOf({ id, order, reverseOf, isReversed = false }: Opening, now = unknownTime, start: object = submitted) {
   return {
     _id: id,
     v: recordVersion,
@@ -96,7 +97,7 @@ function recordOf({ id, order, reverseOf }: Opening, now = unknownTime, start: o
     createdAt: now,
     changedAt: now,
     touchedAt: now,
-    ...(reverseOf === undefined ? {} : { reverseOf }),
+    ...(reverseOf === undefined ? {} : { reverseOf, isReversed }),
     ...start,
   }
 }

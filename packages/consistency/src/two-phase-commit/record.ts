@@ -69,6 +69,8 @@ export interface TransactionRecord {
   /** Parts, by number, whose update was in place when a person resolved it. */
   readonly left?: readonly number[]
   readonly reverseOf?: string
+  /** Of a reverse: whether the roles are those of the input exchanged. Not so for the reverse of one. */
+  readonly isReversed?: boolean
 }
 
 const isText = (value: unknown) => typeof value === 'string' && value.length > 0

@@ -28,6 +28,8 @@ export interface TwoPhaseTransaction {
   readonly resolved?: Resolution & { readonly left: readonly ToldPart[] }
   /** The one whose roles it exchanges. */
   readonly reverseOf?: string
+  /** Whether the roles are those of the input exchanged: so for a reverse, not so for the reverse of one. */
+  readonly isReversed: boolean
 }
 
 export function tell(record: TransactionRecord): TwoPhaseTransaction {
@@ -45,6 +47,7 @@ export function tell(record: TransactionRecord): TwoPhaseTransaction {
     participants,
     createdAt,
     changedAt,
+    isReversed: record.isReversed ?? false,
     ...(cause && { cause }),
     ...(stuck && { stuck }),
     ...(resolved && { resolved: { ...resolved, left: participants.filter((_, at) => record.left?.includes(at)) } }),

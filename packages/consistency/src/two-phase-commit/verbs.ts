@@ -44,7 +44,7 @@ export async function reverseOf(engine: Engine, id: string): Promise<Opening> {
   if (record.state !== 'done') throw notDone(record)
   const { definition, input } = record
   const order = { definition, input, hash: hashOfReverse(record), parts: record.parts.map(reversed) }
-  return { id: checkId(reverseId(id)), order, reverseOf: id }
+  return { id: checkId(reverseId(id)), order, reverseOf: id, isReversed: !record.isReversed }
 }
 
 const tooLate = ({ _id: id, state }: TransactionRecord) =>
